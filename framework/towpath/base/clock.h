@@ -1,0 +1,37 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+
+namespace towpath {
+
+// Time-outs are milliseconds. kForever waits, 0 never waits.
+using Millis = std::chrono::milliseconds;
+inline constexpr Millis kForever = Millis::max();
+
+using Clock = std::chrono::steady_clock;
+
+// A point in time by which something must have happened. Of Millis::max(): never.
+class Deadline {
+ public:
+  explicit Deadline(Millis timeout)
+      : forever_(timeout == kForever), at_(forever_ ? Clock::time_point::max() : Clock::now() + timeout) {}
+  bool passed() const { return !forever_ && Clock::now() >= at_; }
+  // What is left, rounded up, never negative; kForever stays kForever.
+  Millis left() const {
+    if (forever_) return kForever;
+    const auto now = Clock::now();
+    return now >= at_ ? Millis{0} : std::chrono::ceil<Millis>(at_ - now);
+  }
+  // What is left as poll(2) wants it: -1 for ever.
+  int poll_timeout() const {
+    const Millis rest = left();
+    if (rest == kForever) return -1;
+    return rest.count() > 1'000'000'000 ? 1'000'000'000 : static_cast<int>(rest.count());
+  }
+
+ private:
+  bool forever_;
+  Clock::time_point at_;
+};
+
+}  // namespace towpath

@@ -1,0 +1,10 @@
+#pragma once
+#include <fmt/format.h>
+
+namespace towpath {
+
+// The project's text formatting: fmt, because g++ 12 has no std::format. Only this header names fmt.
+using fmt::format;
+using fmt::format_to;
+
+}  // namespace towpath
