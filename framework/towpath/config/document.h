@@ -1,0 +1,70 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace towpath {
+
+// A place in a YAML text; line and column count from 1, columns in bytes.
+struct Mark {
+  int line = 0;
+  int column = 0;
+};
+
+// One thing that is wrong with a document. Shown as
+//
+//   configs/b.yaml:7:5: error: stage "clean" has no option "fitler"
+//       fitler: qty > 0
+//       ^~~~~~ did you mean "filter"?
+struct Problem {
+  Mark mark;
+  int length = 1;       // of the underlined part
+  std::string message;
+  std::string hint;     // behind the underline: how to fix it
+};
+
+// A value in a YAML text, with its place. Scalars keep their text as written: what `12` means is for the
+// field that takes it to say.
+struct Node {
+  enum class Kind { kNull, kScalar, kList, kMap };
+  Kind kind = Kind::kNull;
+  Mark mark;
+  std::string text;     // of a scalar
+  bool quoted = false;  // '…' or "…" or a block scalar: text, even if it looks like a number
+  int length = 0;       // bytes in the source line that the value (or key) takes; at least 1
+  std::vector<Node> items;                       // of a list
+  std::vector<std::pair<Node, Node>> entries;    // of a map, in order; keys are scalars and unique
+
+  const Node* find(std::string_view key) const;
+  const Node* find_key(std::string_view key) const;
+};
+
+// A parsed YAML text and all that was found wrong with it.
+class Document {
+ public:
+  // Reads the text; what is wrong with it (syntax, duplicate keys, tags, anchors' `<<`, tabs, more than one
+  // document) is in problems(). Bounded in depth.
+  static Document parse(std::string path, std::string text);
+  static Document load(const std::string& path);  // SystemError when it can't be read
+
+  const std::string& path() const { return path_; }
+  const std::string& text() const { return text_; }
+  const Node& root() const { return root_; }
+  Node& root() { return root_; }
+
+  void add(Problem problem) { problems_.push_back(std::move(problem)); }
+  void add(const Node& at, std::string message, std::string hint = "") {
+    problems_.push_back({at.mark, at.length, std::move(message), std::move(hint)});
+  }
+  bool ok() const { return problems_.empty(); }
+  const std::vector<Problem>& problems() const { return problems_; }
+  std::string show_problems() const;  // all of them, in order of place, each once
+
+ private:
+  std::string path_, text_;
+  Node root_;
+  std::vector<Problem> problems_;
+};
+
+}  // namespace towpath

@@ -1,0 +1,164 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "towpath/base/error.h"
+#include "towpath/message/batch.h"
+
+// Where a stage puts its rows. Rows gather in private memory and are cut into batches; what becomes of a
+// batch is the consumer's business: in a worker it goes into an arena block, between fused steps to the next
+// step, in StageTester to a list.
+//
+// Cuts       at `batch_rows` rows or kBatchBytes, only between rows: fixed by input and YAML alone.
+// Threads    one.
+
+namespace towpath {
+
+inline constexpr size_t kBatchBytes = 960 << 10;  // with one more row an image still fits 1 MiB, as a rule
+inline constexpr int kRejects = -1;               // the number of the reject output
+inline constexpr size_t kMaxRaw = 16 << 10;       // a reject keeps this much of its raw row
+
+// Columns of a reject: stage, file, line, byte, reason, raw.
+const Schema& reject_schema();
+
+class Outputs;
+
+template <class T>
+class ColumnWriter {
+ public:
+  explicit ColumnWriter(ColumnBuilder& column) : column_(&column) {}
+  void put(T value) {
+    if constexpr (std::is_same_v<T, bool>) {
+      column_->put_bool(value);
+    } else if constexpr (std::is_same_v<T, int64_t>) {
+      column_->put_int(value);
+    } else if constexpr (std::is_same_v<T, double>) {
+      column_->put_float(value);
+    } else if constexpr (std::is_same_v<T, Date>) {
+      column_->put_date(value.days);
+    } else if constexpr (std::is_same_v<T, Timestamp>) {
+      column_->put_int(value.micros);
+    } else {
+      column_->put_text(value);
+    }
+  }
+  void put_null() { column_->put_null(); }
+
+ private:
+  ColumnBuilder* column_;
+};
+
+// One named output of one lease.
+class Output {
+ public:
+  // Begins a row of a source, or of a reader.
+  int64_t at(const SourcePosition& position);
+  // Begins a row made from row `in_row` of the batch in process; keeps its source position.
+  int64_t from(int64_t in_row);
+  // Begins a row that comes from no single place, as a sum does.
+  int64_t row();
+
+  // Bind once per process(), before the first row; throws Bug when the output has no such column of that type.
+  template <class T>
+  ColumnWriter<T> column(std::string_view name) {
+    return ColumnWriter<T>(bind(name, type_of<T>()));
+  }
+  // The whole column at hand, for stages that work by columns.
+  ColumnBuilder& builder(std::string_view name);
+
+  // Rows of `in` with all those columns that the output has under the same name and type and that were not
+  // bound since process() began.
+  void forward(const Batch& in, std::span<const int32_t> rows);
+  void forward_row(const Batch& in, int64_t row);  // begins the row as from() does
+
+  const Schema& schema() const { return staged_.schema(); }
+  int64_t staged_rows() const { return staged_.rows(); }
+
+ private:
+  friend class Outputs;
+  Output(Outputs& owner, int number, Schema schema);
+
+  template <class T>
+  static constexpr std::optional<Type> type_of() {
+    if constexpr (std::is_same_v<T, bool>) return Type::kBool;
+    if constexpr (std::is_same_v<T, int64_t>) return Type::kInt;
+    if constexpr (std::is_same_v<T, double>) return Type::kFloat;
+    if constexpr (std::is_same_v<T, Date>) return Type::kDate;
+    if constexpr (std::is_same_v<T, Timestamp>) return Type::kTimestamp;
+    return std::nullopt;  // text: string, binary or object
+  }
+  ColumnBuilder& bind(std::string_view name, std::optional<Type> type);
+  void cut_if_full();
+
+  Outputs& owner_;
+  int number_;
+  BatchBuilder staged_;
+  std::vector<bool> bound_;
+};
+
+// What takes the batches that are cut.
+class BatchConsumer {
+ public:
+  virtual ~BatchConsumer() = default;
+  // One full batch of output `number` (kRejects: of rejects). The builder is cleared afterwards.
+  virtual void consume(int number, BatchBuilder& batch) = 0;
+  // Everything put so far stands: a redelivery begins behind it, with in.cursor() == cursor.
+  virtual void part(std::string_view cursor) = 0;
+};
+
+class Outputs {
+ public:
+  struct Named {
+    std::string name;
+    Schema schema;
+  };
+  // outputs[0] is the main one (for a sink there is none).
+  Outputs(std::string stage, std::vector<Named> outputs, uint64_t batch_rows, BatchConsumer& consumer);
+  Outputs(const Outputs&) = delete;
+
+  Output& main() { return (*this)[0]; }
+  Output& operator[](size_t number) { return outputs_.at(number); }
+  Output& operator[](std::string_view name);
+
+  // Sets a row aside, with its source position and as JSON. What was put out for it must not be there:
+  // RowStage sees to that.
+  void reject(const Batch& in, int64_t row, std::string_view reason);
+  // For rows that never became one: a line that can't be parsed.
+  void reject(const SourcePosition& position, std::string_view raw, std::string_view reason);
+  // Commits so far: for a lease of millions of rows. After a death process() runs again with this cursor.
+  void part(std::string_view cursor);
+  // Everything that must be told to part() has been put; cheap: true about once per batch cut.
+  bool part_is_due() const { return cuts_since_part_ > 0; }
+
+  // ── for those who run a stage ──
+  void begin(const Batch& in);  // before process(): from() and forward() speak of this batch
+  void flush();                 // hands what is staged to the consumer; at the end of a lease
+  // For RowStage: no cut between mark() and release(); rollback() drops the rows since mark().
+  void mark();
+  void rollback();
+  void release();
+  int64_t rejected() const { return rejected_; }
+
+ private:
+  friend class Output;
+  void cut(Output& output);
+
+  std::string stage_;
+  uint64_t batch_rows_;
+  BatchConsumer& consumer_;
+  std::deque<Output> outputs_;
+  BatchBuilder rejects_;
+  const Batch* in_ = nullptr;
+  bool held_ = false;
+  std::vector<int64_t> marks_;
+  int64_t rejected_ = 0;
+  int cuts_since_part_ = 0;
+};
+
+}  // namespace towpath
