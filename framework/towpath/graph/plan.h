@@ -9,6 +9,7 @@
 #include "towpath/message/type.h"
 #include "towpath/stage/settings.h"
 #include "towpath/stage/stage_spec.h"
+#include "towpath/stage/step.h"
 
 // What is to be run, checked whole: the planner's answer and the coordinator's whole knowledge of a pipeline.
 // Data only; it is recorded in run.db and sent to workers as MessagePack.
@@ -21,15 +22,7 @@
 
 namespace towpath {
 
-struct PlanStep {
-  std::string kind;
-  std::string plugin;  // path of the .so; empty: the running program
-  Object values;       // the stage's checked fields, defaults filled in
-  Settings::Context context;
-  bool row_to_row = false;
-  bool stateful = false;
-  TOWPATH_FIELDS(kind, plugin, values, context, row_to_row, stateful)
-};
+using PlanStep = Step;
 
 struct PlanOutput {
   std::string name;    // "" for the main one
