@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <vector>
 
 #include "towpath/base/error.h"
@@ -23,7 +24,7 @@ double parse_quantity(std::string_view text, const Unit* first, const Unit* last
   const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
   const Unit* found =
       std::find_if(first, last, [unit](const Unit& known) { return known.name == unit; });
-  if (error != std::errc{} || found == last || number < 0) {
+  if (error != std::errc{} || found == last || !(number >= 0) || std::isinf(number)) {
     throw Invalid(format("\"{}\" is not {}", text, forms));
   }
   return number * found->factor;

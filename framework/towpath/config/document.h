@@ -1,10 +1,14 @@
 #pragma once
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace towpath {
+
+inline constexpr size_t kMaxConfigBytes = 4 << 20;
+inline constexpr int kMaxConfigDepth = 64;
 
 // A place in a YAML text; line and column count from 1, columns in bytes.
 struct Mark {
@@ -19,22 +23,25 @@ struct Mark {
 //       ^~~~~~ did you mean "filter"?
 struct Problem {
   Mark mark;
-  int length = 1;       // of the underlined part
+  int length = 1;  // of the underlined part
   std::string message;
-  std::string hint;     // behind the underline: how to fix it
+  std::string hint;  // behind the underline: how to fix it
 };
 
-// A value in a YAML text, with its place. Scalars keep their text as written: what `12` means is for the
-// field that takes it to say.
+// A value in a YAML text, with its place. Scalars keep their text as written: what `12` means is
+// for the field that takes it to say.
 struct Node {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
   Mark mark;
   std::string text;     // of a scalar
   bool quoted = false;  // '…' or "…" or a block scalar: text, even if it looks like a number
-  int length = 0;       // bytes in the source line that the value (or key) takes; at least 1
-  std::vector<Node> items;                       // of a list
-  std::vector<std::pair<Node, Node>> entries;    // of a map, in order; keys are scalars and unique
+  bool flow = false;    // a list or map in [ ] or { }
+  bool substituted =
+      false;       // holds text that a ${name} stood for: offsets no longer match the source
+  int length = 0;  // bytes in the source line that the value (or key) takes; at least 1
+  std::vector<Node> items;                     // of a list
+  std::vector<std::pair<Node, Node>> entries;  // of a map, in order; keys are scalars and unique
 
   const Node* find(std::string_view key) const;
   const Node* find_key(std::string_view key) const;
@@ -43,8 +50,9 @@ struct Node {
 // A parsed YAML text and all that was found wrong with it.
 class Document {
  public:
-  // Reads the text; what is wrong with it (syntax, duplicate keys, tags, anchors' `<<`, tabs, more than one
-  // document) is in problems(). Bounded in depth.
+  // Reads the text; what is wrong with it (syntax, duplicate keys, tags, anchors and aliases, `<<`,
+  // control characters, more than one document) is in problems(). Bounded in depth and size. After
+  // a syntax error the root is null.
   static Document parse(std::string path, std::string text);
   static Document load(const std::string& path);  // SystemError when it can't be read
 
@@ -57,12 +65,22 @@ class Document {
   void add(const Node& at, std::string message, std::string hint = "") {
     problems_.push_back({at.mark, at.length, std::move(message), std::move(hint)});
   }
+  // Underlines `length` bytes of a scalar's text from `offset` on: where an expression is wrong.
+  void add_within(const Node& scalar, size_t offset, size_t length, std::string message,
+                  std::string hint = "");
+  // The source line, without its end; empty behind the last one.
+  std::string_view line(int number) const;
   bool ok() const { return problems_.empty(); }
   const std::vector<Problem>& problems() const { return problems_; }
-  std::string show_problems() const;  // all of them, in order of place, each once
+  // All of them, in order of place, each once. A problem without a line (a command-line option)
+  // comes first.
+  std::string show_problems() const;
 
  private:
+  Mark place(const Node& scalar, size_t offset) const;
+
   std::string path_, text_;
+  std::vector<size_t> lines_;  // where each begins in text_
   Node root_;
   std::vector<Problem> problems_;
 };
