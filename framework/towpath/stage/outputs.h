@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
-#include <deque>
-#include <exception>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,18 +10,24 @@
 #include "towpath/base/error.h"
 #include "towpath/message/batch.h"
 
-// Where a stage puts its rows. Rows gather in private memory and are cut into batches; what becomes of a
-// batch is the consumer's business: in a worker it goes into an arena block, between fused steps to the next
-// step, in StageTester to a list.
+// Where a stage puts its rows. Rows gather in private memory and are cut into batches; what becomes
+// of a batch is the consumer's business: in a worker it goes into an arena block, between fused
+// steps to the next step, in StageTester to a list.
 //
 // Cuts       at `batch_rows` rows or kBatchBytes, only between rows: fixed by input and YAML alone.
+// A stage that
+//            works by columns may stage more than that at once; it is cut into several batches
+//            then. Only a row that is larger by itself makes an image larger than 1 MiB.
 // Threads    one.
 
 namespace towpath {
 
-inline constexpr size_t kBatchBytes = 960 << 10;  // with one more row an image still fits 1 MiB, as a rule
-inline constexpr int kRejects = -1;               // the number of the reject output
-inline constexpr size_t kMaxRaw = 16 << 10;       // a reject keeps this much of its raw row
+inline constexpr size_t kBatchBytes =
+    960 << 10;  // with one more row an image still fits 1 MiB, as a rule
+inline constexpr size_t kImageBytes =
+    (1 << 20) - (16 << 10);                  // what is cut at once takes at most this
+inline constexpr int kRejects = -1;          // the number of the reject output
+inline constexpr size_t kMaxRaw = 16 << 10;  // a reject keeps this much of its raw row
 
 // Columns of a reject: stage, file, line, byte, reason, raw.
 const Schema& reject_schema();
@@ -55,8 +60,15 @@ class ColumnWriter {
 };
 
 // One named output of one lease.
+//
+// A row is whole when every column has a value for it; columns may be put before or behind the call
+// that begins the row, and in any order. What is not whole at a cut is a Bug that names the column.
 class Output {
  public:
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  // Each begins a row and returns its number in the batch being staged.
   // Begins a row of a source, or of a reader.
   int64_t at(const SourcePosition& position);
   // Begins a row made from row `in_row` of the batch in process; keeps its source position.
@@ -64,7 +76,8 @@ class Output {
   // Begins a row that comes from no single place, as a sum does.
   int64_t row();
 
-  // Bind once per process(), before the first row; throws Bug when the output has no such column of that type.
+  // Bind once per process(), before the first row; throws Bug when the output has no such column of
+  // that type.
   template <class T>
   ColumnWriter<T> column(std::string_view name) {
     return ColumnWriter<T>(bind(name, type_of<T>()));
@@ -72,8 +85,8 @@ class Output {
   // The whole column at hand, for stages that work by columns.
   ColumnBuilder& builder(std::string_view name);
 
-  // Rows of `in` with all those columns that the output has under the same name and type and that were not
-  // bound since process() began.
+  // Rows of `in`, with all those columns that the output has under the same name and type and that
+  // were not bound since process() began: those are for the stage to put.
   void forward(const Batch& in, std::span<const int32_t> rows);
   void forward_row(const Batch& in, int64_t row);  // begins the row as from() does
 
@@ -93,13 +106,41 @@ class Output {
     if constexpr (std::is_same_v<T, Timestamp>) return Type::kTimestamp;
     return std::nullopt;  // text: string, binary or object
   }
+  // A column that forward() copies.
+  struct Link {
+    const Column* from;
+    ColumnBuilder* to;
+  };
+
   ColumnBuilder& bind(std::string_view name, std::optional<Type> type);
+  void reset();  // forgets what was bound and linked
+  void link(const Batch& in) {
+    if (linked_to_ != &in.schema()) make_links(in);
+  }
+  void make_links(const Batch& in);
+  size_t fitting(const Batch& in, std::span<const int32_t> rows) const;
+  void append(const Batch& in, std::span<const int32_t> rows);
+  // About what the image will take.
+  size_t staged_bytes() const {
+    size_t bytes = empty_bytes_ + static_cast<size_t>(staged_.rows()) * row_bytes_;
+    for (ColumnBuilder* column : texts_) bytes += column->text().size();
+    return bytes;
+  }
+  bool full() const;
   void cut_if_full();
 
   Outputs& owner_;
   int number_;
   BatchBuilder staged_;
+  std::vector<ColumnBuilder*> texts_;  // the columns whose rows differ in size
+  size_t empty_bytes_ = 0;             // of an image without rows
+  size_t row_bytes_ = 0;               // of a row, but for the bytes of its texts
   std::vector<bool> bound_;
+  // For forward(), found once per batch. `linked_` keeps that batch alive, so that no other can
+  // have its schema's address.
+  Batch linked_;
+  const Schema* linked_to_ = nullptr;
+  std::vector<Link> links_;
 };
 
 // What takes the batches that are cut.
@@ -119,25 +160,31 @@ class Outputs {
     Schema schema;
   };
   // outputs[0] is the main one (for a sink there is none).
-  Outputs(std::string stage, std::vector<Named> outputs, uint64_t batch_rows, BatchConsumer& consumer);
+  Outputs(std::string stage, std::vector<Named> outputs, uint64_t batch_rows,
+          BatchConsumer& consumer);
   Outputs(const Outputs&) = delete;
 
+  Outputs& operator=(const Outputs&) = delete;
+
   Output& main() { return (*this)[0]; }
-  Output& operator[](size_t number) { return outputs_.at(number); }
+  Output& operator[](size_t number);  // Bug: there is no such output
   Output& operator[](std::string_view name);
 
-  // Sets a row aside, with its source position and as JSON. What was put out for it must not be there:
-  // RowStage sees to that.
+  // Sets a row aside, with its source position and as JSON. What was put out for it must not be
+  // there: RowStage sees to that.
   void reject(const Batch& in, int64_t row, std::string_view reason);
   // For rows that never became one: a line that can't be parsed.
   void reject(const SourcePosition& position, std::string_view raw, std::string_view reason);
-  // Commits so far: for a lease of millions of rows. After a death process() runs again with this cursor.
+  // Commits so far: for a lease of millions of rows. After a death process() runs again with this
+  // cursor.
   void part(std::string_view cursor);
-  // Everything that must be told to part() has been put; cheap: true about once per batch cut.
-  bool part_is_due() const { return cuts_since_part_ > 0; }
+  // True when a batch is full or was cut since the last part: about once a batch. Cheap; ask
+  // between rows.
+  bool part_is_due() const;
 
   // ── for those who run a stage ──
-  void begin(const Batch& in);  // before process(): from() and forward() speak of this batch
+  void begin(const Batch& in);  // before process(): from() speaks of this batch
+  void begin();                 // before finish() or a source's read(): from() is a Bug
   void flush();                 // hands what is staged to the consumer; at the end of a lease
   // For RowStage: no cut between mark() and release(); rollback() drops the rows since mark().
   void mark();
@@ -148,12 +195,15 @@ class Outputs {
  private:
   friend class Output;
   void cut(Output& output);
+  void cut_in_pieces(Output& output);
+  void add_reject(const SourcePosition& position, std::string_view reason, std::string_view raw);
 
   std::string stage_;
   uint64_t batch_rows_;
   BatchConsumer& consumer_;
-  std::deque<Output> outputs_;
-  BatchBuilder rejects_;
+  std::vector<std::string> names_;
+  std::vector<std::unique_ptr<Output>> outputs_;
+  Output rejects_;
   const Batch* in_ = nullptr;
   bool held_ = false;
   std::vector<int64_t> marks_;

@@ -43,7 +43,7 @@ struct PluginHead {
 #endif
 #define TOWPATH_ABI_TEXT_(x) #x
 #define TOWPATH_ABI_TEXT(x) TOWPATH_ABI_TEXT_(x)
-#define TOWPATH_ABI_TAG                                                                       \
+#define TOWPATH_ABI_TAG                                                                         \
   "towpath-stage-1/cxx-" TOWPATH_ABI_TEXT(__GXX_ABI_VERSION) "/cxx11-string-" TOWPATH_ABI_TEXT( \
       _GLIBCXX_USE_CXX11_ABI) "/" TOWPATH_ABI_SANITIZER
 
@@ -52,14 +52,21 @@ constexpr StageEntry stage_entry() {
   StageEntry entry{};
   if constexpr (std::derived_from<T, Source>) {
     entry.describe = [] { return T::describe().role(Role::kSource); };
-    entry.make_source = [](const Settings& s) -> std::unique_ptr<Source> { return std::make_unique<T>(s); };
+    entry.make_source = [](const Settings& s) -> std::unique_ptr<Source> {
+      return std::make_unique<T>(s);
+    };
   } else if constexpr (std::derived_from<T, Sink>) {
     entry.describe = [] { return T::describe().role(Role::kSink); };
-    entry.make_sink = [](const Settings& s) -> std::unique_ptr<Sink> { return std::make_unique<T>(s); };
+    entry.make_sink = [](const Settings& s) -> std::unique_ptr<Sink> {
+      return std::make_unique<T>(s);
+    };
   } else {
-    static_assert(std::derived_from<T, Stage>, "a stage derives from Stage, RowStage, Source or Sink");
+    static_assert(std::derived_from<T, Stage>,
+                  "a stage derives from Stage, RowStage, Source or Sink");
     entry.describe = [] { return T::describe().role(Role::kStage); };
-    entry.make_stage = [](const Settings& s) -> std::unique_ptr<Stage> { return std::make_unique<T>(s); };
+    entry.make_stage = [](const Settings& s) -> std::unique_ptr<Stage> {
+      return std::make_unique<T>(s);
+    };
   }
   if constexpr (requires(const Settings& s) { T::detect(s); }) {
     entry.detect = [](const Settings& s) -> Schema { return T::detect(s); };
@@ -69,9 +76,10 @@ constexpr StageEntry stage_entry() {
 
 }  // namespace towpath
 
-#define TOWPATH_STAGE(Class)                                                                     \
-  namespace {                                                                                    \
-  constinit const ::towpath::StageEntry towpath_entry_of_##Class = ::towpath::stage_entry<Class>(); \
-  __attribute__((section("towpath_stages"), used, retain))                                      \
-  const ::towpath::StageEntry* const towpath_pointer_to_##Class = &towpath_entry_of_##Class;       \
+#define TOWPATH_STAGE(Class)                                                                 \
+  namespace {                                                                                \
+  constinit const ::towpath::StageEntry towpath_entry_of_##Class =                           \
+      ::towpath::stage_entry<Class>();                                                       \
+  __attribute__((section("towpath_stages"), used, retain))                                   \
+  const ::towpath::StageEntry* const towpath_pointer_to_##Class = &towpath_entry_of_##Class; \
   }

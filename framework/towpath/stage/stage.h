@@ -13,16 +13,19 @@
 #include "towpath/stage/settings.h"
 #include "towpath/stage/stage_spec.h"
 
-// The interface to plugins. A stage lives in a process of its own (or shares one with the other steps of its
-// `steps`), is used by one thread, and has no other door to the world than what it is handed here.
+// The interface to plugins. A stage lives in a process of its own (or shares one with the other
+// steps of its `steps`), is used by one thread, and has no other door to the world than what it is
+// handed here.
 //
-// Throwing   from a constructor or open(): the run stops, nothing is retried, what() is shown to the user.
-//            From RowStage::row(): that row is rejected. From process() of any other stage: the run stops.
+// Throwing   from a constructor or open(): the run stops, nothing is retried, what() is shown to
+// the user.
+//            From RowStage::row(): that row is rejected. From process() of any other stage: the run
+//            stops.
 
 namespace towpath {
 
-// Turns a batch into batches. A batch may run twice, after a death: effects only in `out` and in own fields,
-// and the same input must give the same output.
+// Turns a batch into batches. A batch may run twice, after a death: effects only in `out` and in
+// own fields, and the same input must give the same output.
 class Stage {
  public:
   virtual ~Stage() = default;
@@ -47,12 +50,18 @@ class Row {
   bool is_null(std::string_view column) const { return batch_->column(column).is_null(number_); }
   template <class T>
   T get(std::string_view column) const {
-    if constexpr (std::is_same_v<T, int64_t>) return batch_->ints(column)[number_];
-    else if constexpr (std::is_same_v<T, double>) return batch_->floats(column)[number_];
-    else if constexpr (std::is_same_v<T, bool>) return batch_->bools(column)[number_];
-    else if constexpr (std::is_same_v<T, Date>) return batch_->dates(column)[number_];
-    else if constexpr (std::is_same_v<T, Timestamp>) return batch_->timestamps(column)[number_];
-    else return T(batch_->strings(column)[number_]);
+    if constexpr (std::is_same_v<T, int64_t>)
+      return batch_->ints(column)[number_];
+    else if constexpr (std::is_same_v<T, double>)
+      return batch_->floats(column)[number_];
+    else if constexpr (std::is_same_v<T, bool>)
+      return batch_->bools(column)[number_];
+    else if constexpr (std::is_same_v<T, Date>)
+      return batch_->dates(column)[number_];
+    else if constexpr (std::is_same_v<T, Timestamp>)
+      return batch_->timestamps(column)[number_];
+    else
+      return T(batch_->strings(column)[number_]);
   }
   SourcePosition position() const { return batch_->position(number_); }
 
@@ -61,7 +70,8 @@ class Row {
   int64_t number_;
 };
 
-// A stage that looks at one row at a time. A throw drops what was put out for the row and rejects exactly it.
+// A stage that looks at one row at a time. A throw drops what was put out for the row and rejects
+// exactly it.
 class RowStage : public Stage {
  public:
   virtual void row(const Row& in, Outputs& out) = 0;
@@ -85,14 +95,14 @@ class Source {
  public:
   struct Read {
     enum State { kMore, kIdle, kEnd } state = kMore;
-    std::string token;        // names the point after what was read
-    uint64_t done = 0;        // progress: bytes (or rows) done, of
-    uint64_t total = 0;       // so many in all; 0: unknown
+    std::string token;   // names the point after what was read
+    uint64_t done = 0;   // progress: bytes (or rows) done, of
+    uint64_t total = 0;  // so many in all; 0: unknown
   };
   virtual ~Source() = default;
   // Opens at the start, or just after the point that `token` names.
   virtual void open(Services& services, std::optional<std::string_view> token) = 0;
-  virtual Read read(Outputs& out) = 0;  // at most one batch
+  virtual Read read(Outputs& out) = 0;        // at most one batch
   virtual int wait_fd() const { return -1; }  // polled while kIdle
 };
 
@@ -100,11 +110,14 @@ class Source {
 class Sink {
  public:
   virtual ~Sink() = default;
-  virtual void open(Services& services, std::optional<std::string_view> position) = 0;  // cut back to it
+  virtual void open(Services& services,
+                    std::optional<std::string_view> position) = 0;  // cut back to it
   virtual void write(const Batch& in, Outputs& rejects) = 0;
-  virtual std::string prepare(uint64_t epoch) = 0;  // durable, not yet visible; returns the position
-  virtual void commit(uint64_t epoch, Outputs& rejects) = 0;  // visible, where the sink can; repeatable
-  virtual void close() = 0;    // end of run: rename into place; repeatable
+  virtual std::string prepare(
+      uint64_t epoch) = 0;  // durable, not yet visible; returns the position
+  virtual void commit(uint64_t epoch,
+                      Outputs& rejects) = 0;  // visible, where the sink can; repeatable
+  virtual void close() = 0;                   // end of run: rename into place; repeatable
   virtual void discard() = 0;  // the run was stopped: removes what is not visible; repeatable
 };
 

@@ -17,8 +17,9 @@ namespace towpath {
 //   auto result = tester.run({{{"qty", 0}}, {{"qty", 2}}});
 //   REQUIRE(result.rows == Rows{{{"qty", 2}}});
 //
-// run() feeds the rows in batches of 1, of 7 and of 4096; for a stateful stage also with every partition saved
-// and restored into a fresh stage after every batch; and throws Bug naming the size unless all give the same.
+// run() feeds the rows in batches of 1, of 7 and of 4096; for a stateful stage also with every
+// partition saved and restored into a fresh stage after every batch; and throws Bug naming the size
+// unless all give the same.
 class StageTester {
  public:
   using TestRow = std::vector<std::pair<std::string, Object>>;
@@ -36,14 +37,16 @@ class StageTester {
     std::vector<std::string> files;
   };
 
-  // `yaml` is the stage's kind and fields as in a pipeline; `input` the columns it reads. The output's columns
-  // follow from the spec. Throws Invalid for a wrong field, as `check` would say it.
-  StageTester(StageEntry entry, std::string_view yaml, Schema input = {}, std::vector<Schema> more_inputs = {});
+  // `yaml` is the stage's kind and fields as in a pipeline; `input` the columns it reads. The
+  // output's columns follow from the spec. Throws Invalid for a wrong field, as `check` would say
+  // it.
+  StageTester(StageEntry entry, std::string_view yaml, Schema input = {},
+              std::vector<Schema> more_inputs = {});
   StageTester& param(std::string_view name, Object value);
 
-  Result run(const Rows& rows);                        // stages; also ends the input
-  Result run_ports(const std::vector<Rows>& ports);    // a stage of several inputs, one after another
-  Result read(uint64_t batch_rows = 4096);             // sources: until the end
+  Result run(const Rows& rows);                      // stages; also ends the input
+  Result run_ports(const std::vector<Rows>& ports);  // a stage of several inputs, one after another
+  Result read(uint64_t batch_rows = 4096);           // sources: until the end
   void write(const Rows& rows, uint64_t batch_rows = 4096);  // sinks: write, prepare, commit, close
   const Schema& output() const;
 
