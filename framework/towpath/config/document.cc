@@ -63,6 +63,7 @@ size_t offset_in_source(std::string_view source, size_t begin, std::string_view 
     while (is_blank(cursor.peek())) ++cursor.at;
     while (offset > 0 && !text.empty() && is_blank(text.front())) text.remove_prefix(1), --offset;
   }
+  auto blank_text = [text](size_t at) { return at < text.size() && is_blank(text[at]); };
   for (size_t done = 0; done < offset && !cursor.at_end();) {
     if (style == '"' && cursor.peek() == '\\') {
       if (const size_t next = cursor.at + 1; next < source.size() && is_blank(source[next])) {
@@ -71,18 +72,17 @@ size_t offset_in_source(std::string_view source, size_t begin, std::string_view 
       } else {
         done += cursor.pass_escape();
       }
-    } else if (done < text.size() && is_blank(text[done]) && is_blank(cursor.peek())) {
-      const size_t text_end = std::min(text.find_first_not_of(kBlanks, done), text.size());
-      const size_t end = std::min(source.find_first_not_of(kBlanks, cursor.at), source.size());
-      if (offset < text_end) return std::min(cursor.at + (offset - done), end);
-      done = text_end;
-      cursor.at = end;
+    } else if (is_blank(cursor.peek()) && !blank_text(done)) {
+      ++cursor.at;
+    } else if (blank_text(done) && !is_blank(cursor.peek())) {
+      ++done;
     } else {
       if (style == '\'' && cursor.peek() == '\'') ++cursor.at;
       ++cursor.at;
       ++done;
     }
   }
+  while (offset < text.size() && !blank_text(offset) && is_blank(cursor.peek())) ++cursor.at;
   return cursor.at;
 }
 
