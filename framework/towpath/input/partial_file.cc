@@ -1,0 +1,111 @@
+#include "towpath/input/partial_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
+namespace towpath {
+namespace {
+
+// The folder that holds `path`, without its last '/': "" for the working directory, "/" for the
+// root.
+std::string parent_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == path.npos) return "";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+void make_folders(const std::string& folder) {
+  if (folder.empty() || ::mkdir(folder.c_str(), 0777) == 0 || errno == EEXIST) return;
+  if (errno != ENOENT) throw_errno(format("mkdir({})", folder));
+  make_folders(parent_of(folder));
+  if (::mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST)
+    throw_errno(format("mkdir({})", folder));
+}
+
+}  // namespace
+
+void PartialFile::open(uint64_t position) {
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) == 0) {
+    if (!S_ISREG(status.st_mode)) {
+      throw Invalid(format("{} exists and is not a regular file", path_));
+    }
+    // A run that ended between publish() and its last note is opened again at the end.
+    if (position > 0 && static_cast<uint64_t>(status.st_size) == position &&
+        ::access(partial_.c_str(), F_OK) != 0) {
+      size_ = position;
+      published_ = true;
+      return;
+    }
+  }
+  make_folders(parent_of(path_));
+  fd_.reset(::open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  if (!fd_) throw_errno(format("open({})", partial_));
+  // The lock ends with this process, however it ends.
+  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    fd_.reset();
+    if (errno != EWOULDBLOCK) throw_errno(format("flock({})", partial_));
+    throw Invalid(format("{} is being written by another process", partial_));
+  }
+  if (::fstat(fd_.get(), &status) != 0) throw_errno(format("fstat({})", partial_));
+  if (static_cast<uint64_t>(status.st_size) < position) {
+    throw Invalid(format("{} has {} bytes, fewer than the {} that were recorded", partial_,
+                         status.st_size, position));
+  }
+  if (::ftruncate(fd_.get(), static_cast<off_t>(position)) != 0) {
+    throw_errno(format("ftruncate({}, {})", partial_, position));
+  }
+  if (::lseek(fd_.get(), static_cast<off_t>(position), SEEK_SET) < 0) {
+    throw_errno(format("lseek({}, {})", partial_, position));
+  }
+  size_ = position;
+}
+
+void PartialFile::flush() {
+  size_t done = 0;
+  while (done < buffer_.size()) {
+    const ssize_t count = ::write(fd_.get(), buffer_.data() + done, buffer_.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno(format("write({}, {} bytes)", partial_, buffer_.size() - done));
+    done += static_cast<size_t>(count);
+  }
+  size_ += done;
+  buffer_.clear();
+}
+
+uint64_t PartialFile::sync() {
+  if (published_) return size_;
+  flush();
+  if (::fsync(fd_.get()) != 0) throw_errno(format("fsync({})", partial_));
+  return size_;
+}
+
+void PartialFile::publish() {
+  if (published_) return;
+  sync();
+  if (::rename(partial_.c_str(), path_.c_str()) != 0) {
+    throw_errno(format("rename({}, {})", partial_, path_));
+  }
+  published_ = true;
+  fd_.reset();
+  const std::string parent = parent_of(path_);
+  const UniqueFd folder(
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // A folder that may be written but not read can't be synced: the rename stands all the same.
+  if (folder) ::fsync(folder.get());
+}
+
+void PartialFile::discard() {
+  buffer_.clear();
+  if (published_ || !fd_) return;
+  ::unlink(partial_.c_str());
+  fd_.reset();
+}
+
+}  // namespace towpath

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "towpath/base/unique_fd.h"
+
+namespace towpath {
+
+// A file that appears under its name only when it is complete: it grows as `<path>.partial`, which
+// is made durable with sync() and gets its name with publish(). What the file sinks write to.
+//
+// Errors     SystemError, naming call and path, also when the disk is full; Invalid when another
+// process
+//            writes the same file, or when the path names something that is not a regular file.
+// Threads    one object, one thread.
+class PartialFile {
+ public:
+  explicit PartialFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {}
+
+  // Starts at `position`, which a sync() returned before: what lies behind is cut off. Position 0
+  // starts afresh. Makes the folders that lack. Opening at the end of a file already published
+  // leaves it so.
+  void open(uint64_t position);
+
+  // Text to write: append to it, then call written(), which writes it out in large pieces.
+  std::string& buffer() { return buffer_; }
+  void written() {
+    if (buffer_.size() >= kFlushBytes) flush();
+  }
+  uint64_t sync();  // all of it is on disk; returns the position behind it
+
+  void publish();  // rename; also makes the name durable. Repeatable
+  void discard();  // removes the partial file, if it is not published. Repeatable
+  const std::string& path() const { return path_; }
+
+ private:
+  static constexpr size_t kFlushBytes = 256 << 10;
+  void flush();
+
+  const std::string path_, partial_;
+  UniqueFd fd_;
+  std::string buffer_;
+  uint64_t size_ = 0;  // written to fd_
+  bool published_ = false;
+};
+
+}  // namespace towpath

@@ -1,0 +1,85 @@
+#include "towpath/input/partial_file.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "input/temp_folder.h"
+#include "towpath/base/error.h"
+
+using namespace towpath;
+using Catch::Matchers::Contains;
+
+namespace {
+void put(PartialFile& file, std::string_view text) {
+  file.buffer() += text;
+  file.written();
+}
+}  // namespace
+
+TEST_CASE("PartialFile: has its name only when it is published") {
+  const TempFolder folder;
+  const std::string path = folder / "deep/er/out.csv";
+  PartialFile file(path);
+  file.open(0);
+  put(file, "one\n");
+  CHECK(file.sync() == 4);
+  CHECK(!std::filesystem::exists(path));
+  CHECK(text_of(path + ".partial") == "one\n");
+  put(file, "two\n");
+  file.publish();
+  file.publish();
+  file.discard();
+  CHECK(text_of(path) == "one\ntwo\n");
+  CHECK(!std::filesystem::exists(path + ".partial"));
+}
+
+TEST_CASE("PartialFile: opens at a recorded position and cuts what is behind") {
+  const TempFolder folder;
+  const std::string path = folder / "out";
+  {
+    PartialFile file(path);
+    file.open(0);
+    put(file, "kept");
+    CHECK(file.sync() == 4);
+    put(file, std::string(1 << 20, 'x'));
+  }
+  PartialFile file(path);
+  file.open(4);
+  put(file, " and more");
+  file.publish();
+  CHECK(text_of(path) == "kept and more");
+  PartialFile again(path);
+  again.open(13);
+  again.publish();
+  CHECK(text_of(path) == "kept and more");
+  PartialFile short_one(folder / "other");
+  CHECK_THROWS_WITH(short_one.open(9), Contains("fewer than the 9"));
+}
+
+TEST_CASE("PartialFile: replaces an older file only at the end") {
+  const TempFolder folder;
+  const std::string path = folder.file("out", "old");
+  PartialFile file(path);
+  file.open(0);
+  put(file, "new");
+  file.sync();
+  CHECK(text_of(path) == "old");
+  file.discard();
+  file.discard();
+  CHECK(text_of(path) == "old");
+  CHECK(!std::filesystem::exists(path + ".partial"));
+}
+
+TEST_CASE("PartialFile: a second writer and a path that is no file are refused") {
+  const TempFolder folder;
+  PartialFile first(folder / "out");
+  first.open(0);
+  PartialFile second(folder / "out");
+  CHECK_THROWS_WITH(second.open(0), Contains("being written by another process"));
+  second.discard();
+  CHECK(std::filesystem::exists(folder / "out.partial"));
+  PartialFile taken(folder.path());
+  CHECK_THROWS_WITH(taken.open(0), Contains("not a regular file"));
+  PartialFile below(folder / "out.partial/x");
+  CHECK_THROWS_AS(below.open(0), SystemError);
+}
