@@ -23,6 +23,13 @@ void Expressions::run(const Batch& in) {
   }
 }
 
+int Expressions::find(std::string_view name) const {
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (items_[i].name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
 void Expressions::put(const Batch& in, Outputs& outputs) {
   run(in);
   rows_.clear();

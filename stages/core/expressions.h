@@ -24,7 +24,7 @@ class Expressions {
   // Row → reason, in row order.
   const std::map<int64_t, std::string>& failed() const { return failed_; }
   Column result(size_t i) const { return items_[i].result.view(); }
-  size_t size() const { return items_.size(); }
+  int find(std::string_view name) const;  // position, or -1
 
   // run(), then rejects the rows that failed and puts out all others: each expression's value into
   // the column of its name, and the input's columns that `out` has besides.

@@ -1,0 +1,47 @@
+#include "stages/core/key_table.h"
+
+#include "towpath/base/error.h"
+
+namespace towpath::core {
+namespace {
+
+constexpr size_t kFirstSlots = 64;
+
+uint32_t tag_of(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+
+}  // namespace
+
+uint32_t KeyTable::add(uint64_t hash, std::string_view key) {
+  const uint32_t tag = tag_of(hash);
+  uint64_t at = slot_of(hash);
+  for (; slots_[at].number != 0; at = (at + 1) & mask_) {
+    if (slots_[at].tag == tag && this->key(slots_[at].number - 1) == key) {
+      return slots_[at].number - 1;
+    }
+  }
+  if (entries_.size() >= UINT32_MAX - 1) throw Invalid("more than 4 billion different keys");
+  entries_.push_back({hash, bytes_.keep(key)});
+  const uint32_t number = size();
+  slots_[at] = {tag, number};
+  if (entries_.size() * 4 > slots_.size() * 3) grow();
+  return number - 1;
+}
+
+void KeyTable::clear() {
+  entries_.clear();
+  slots_.assign(kFirstSlots, Slot{0, 0});
+  mask_ = kFirstSlots - 1;
+  bytes_.clear();
+}
+
+void KeyTable::grow() {
+  slots_.assign(slots_.size() * 2, Slot{0, 0});
+  mask_ = slots_.size() - 1;
+  for (uint32_t number = 0; number < size(); ++number) {
+    uint64_t at = slot_of(entries_[number].hash);
+    while (slots_[at].number != 0) at = (at + 1) & mask_;
+    slots_[at] = {tag_of(entries_[number].hash), number + 1};
+  }
+}
+
+}  // namespace towpath::core
