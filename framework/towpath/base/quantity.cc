@@ -73,7 +73,7 @@ std::string show_duration(Millis time) {
 
 std::string show_count(int64_t count) {
   std::string digits = format("{}", count);
-  for (size_t at = digits.size(); at > 3 + (count < 0 ? 1u : 0u);) digits.insert(at -= 3, ",");
+  for (size_t at = digits.size(); at > 3 + (count < 0 ? 1u : 0u);) digits.insert(at -= 3, 1, ',');
   return digits;
 }
 
