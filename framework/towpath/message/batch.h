@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "towpath/message/column.h"
@@ -14,11 +15,11 @@
 // block, or a few bytes in a message): 64-byte aligned buffers first, then a head, one MessagePack map
 //
 //   {"v": 1, "rows": n, "columns": [[name, type, validity, values, text], …],
-//    "origin": {"files": [[name, line, byte], …], "index": p, "file": p, "line": p, "byte": p},
-//    "partitions": p}
+//    "origin": nil or [[[name, line, byte], …], entries, index, file, line, byte], "partitions": p}
 //
 // in which each buffer is nil or [block, offset, length]; block 0 is the image itself, block k the k-th of
-// the batch's further blocks. Positions are checked when a batch is opened: a bad image is Invalid.
+// the batch's further blocks. Everything a reader's memory safety rests on is checked when a batch is opened:
+// a bad image is Invalid. A span's first byte must be aligned to 8 (arena blocks are aligned to a page).
 //
 // Every row knows its source position: the file, line and byte it was made from.
 //
@@ -34,7 +35,8 @@ struct SourcePosition {
 
 inline constexpr int kPartitions = 64;
 
-// Where the rows of a batch come from: a table of positions and, for each row, the table's entry.
+// Where the rows of a batch come from: a table of positions and, for each row, the table's entry. Batch::position()
+// checks index and file as it reads them; whoever reads these by himself must do so too.
 struct Origins {
   struct File {
     std::string name;
@@ -90,6 +92,10 @@ class Batch {
  private:
   friend class BatchBuilder;
   struct Data;
+  const Data& data() const;
+  const Column& typed(std::string_view name, Type type) const;
+  uint64_t serial() const;  // of its rows, unlike that of any other in this process; never 0
+
   std::shared_ptr<const Data> data_;
   int port_ = 0;
   int64_t first_row_ = 0;
@@ -122,8 +128,14 @@ class BatchBuilder {
   // Adds the partition of each row, by XXH3 (seed 0) of the key columns: computed by whoever owns the hash.
   void set_partitions(std::span<const uint8_t> partitions);
 
-  // Where an image puts everything. Throws Bug if a column lacks rows.
+  // Where an image puts everything. Throws Bug if a column lacks rows. Valid until the builder changes.
   struct Layout {
+    struct Piece {
+      size_t at;
+      const char* data;
+      size_t size;
+    };
+    std::vector<Piece> pieces;
     size_t head_at = 0;
     size_t size = 0;
     std::string head;
@@ -133,18 +145,26 @@ class BatchBuilder {
   Batch to_batch() const;  // a batch in memory of its own: for steps in one process, and for tests
 
  private:
-  void add_origin(const Origins::File& file, int64_t line, int64_t byte);
+  int32_t file_of(std::string_view name, int64_t line, int64_t byte);
+  void add_entry(int32_t file, int64_t line, int64_t byte);
+  void add_row_of(int32_t entry);  // -1: without position
 
   Schema schema_;
   std::vector<ColumnBuilder> columns_;
   int64_t rows_ = 0;
+  Buffer partitions_;
+
   // The origin table being built; see Origins.
   std::vector<Origins::File> files_;
-  Buffer index_, file_, line_, byte_;
+  std::unordered_map<std::string, int32_t> latest_file_;  // name → its entry in files_ added last
+  Buffer index_, file_, line_, byte_;                     // file_ only when there are several files
   int64_t entries_ = 0;
-  const void* last_in_ = nullptr;  // the batch and entry that the last row came from: neighbours share one
-  int64_t last_entry_ = -1;
-  Buffer partitions_;
+  bool indexed_ = false;  // false: row i has entry i, or there is no entry at all
+  // What the last entry was made from, so that neighbours share it: batch, entry and file there, file here.
+  uint64_t last_in_ = 0;
+  int32_t last_in_entry_ = -1;
+  int32_t last_in_file_ = -1;
+  int32_t last_file_ = -1;
 };
 
 }  // namespace towpath

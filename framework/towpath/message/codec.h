@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -89,9 +90,27 @@ class Decoder {
   std::string_view raw();  // the bytes of one whole value
   void skip() { raw(); }
 
+  // Held while the inside of a value is decoded by recursion: past kMaxDepth of them Invalid is thrown.
+  class Nested {
+   public:
+    explicit Nested(Decoder& in) : in_(in) {
+      if (in_.depth_ >= kMaxDepth) throw_too_deep();
+      ++in_.depth_;
+    }
+    ~Nested() { --in_.depth_; }
+    Nested(const Nested&) = delete;
+    Nested& operator=(const Nested&) = delete;
+
+   private:
+    Decoder& in_;
+  };
+
  private:
+  [[noreturn]] static void throw_too_deep();
+  void skip_value();
+
   std::string_view rest_;
-  int depth_ = 0;
+  size_t depth_ = 0;
 };
 
 template <class T>
@@ -205,7 +224,7 @@ struct Codec<std::vector<T>> {
   static std::vector<T> read(Decoder& in) {
     std::vector<T> values;
     const size_t size = in.array();  // bounded: each value takes at least one byte of the input
-    values.reserve(size);
+    values.reserve(std::min<size_t>(size, 1024));  // but a T may be much larger than its bytes
     for (size_t i = 0; i < size; ++i) values.push_back(decode<T>(in));
     return values;
   }
@@ -299,6 +318,7 @@ struct Codec<T> {
         value.towpath_fields());
   }
   static T read(Decoder& in) {
+    const Decoder::Nested nested(in);  // a struct may hold a vector of its own kind
     T value{};
     std::apply(
         [&in](auto&... each) {

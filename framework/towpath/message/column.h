@@ -188,6 +188,7 @@ class ColumnBuilder {
     if (has_nulls_) set_validity(rows_, true);
     ++rows_;
   }
+  void append_validity(const Column& from, int64_t first, int64_t count);
   void set_validity(int64_t row, bool valid);
   void start_validity();
 
