@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""However a run ends, nothing of it is left: no process, no socket, no half-written file."""
+import os
+import signal
+import time
+import unittest
+
+from harness import TowpathTest, descendants, until
+
+
+class Ends(TowpathTest):
+    def endless(self):
+        """A run that would take hours, once its workers are at work and its sink has begun its file."""
+        self.config('''
+  rows: { generate: { rows: 100000000000, columns: { id: sequence, qty: "int(0, 20)" } } }
+  kept: { from: rows, filter: "qty > 18", workers: 2 }
+  few: { from: kept, filter: "id % 1000 == 0" }
+  csv: { from: few, csv.write: out/rows.csv }''')
+        running = self.start("run", "t.yaml")
+        until(lambda: running.ended() or list(self.folder.glob("out/*.partial")), 20, "a partial file")
+        self.assertFalse(running.ended(), running.text())
+        return running
+
+    def assert_no_file(self):
+        self.assertEqual([], [path.name for path in self.folder.glob("out/*")])
+
+    def test_an_interrupt_stops_the_run_with_130_and_removes_partial_files(self):
+        running = self.endless()
+        running.signal(signal.SIGINT)
+        running.wait(20)
+        self.assertEqual(130, running.code, running.text())
+        self.assert_no_file()
+        self.assert_nothing_is_left()
+
+    def test_a_terminate_stops_the_run_as_an_interrupt_does(self):
+        running = self.endless()
+        running.signal(signal.SIGTERM)
+        running.wait(20)
+        self.assertEqual(130, running.code, running.text())
+        self.assert_no_file()
+        self.assert_nothing_is_left()
+
+    def test_a_second_interrupt_stops_at_once(self):
+        running = self.endless()
+        running.signal(signal.SIGINT)
+        running.signal(signal.SIGINT)
+        begin = time.monotonic()
+        running.wait(20)
+        self.assertLess(time.monotonic() - begin, 3)
+        self.assertEqual(130, running.code, running.text())
+        self.assert_no_file()
+        self.assert_nothing_is_left()
+
+    def test_an_interrupt_to_the_whole_terminal_is_for_the_coordinator_alone(self):
+        running = self.endless()
+        for pid in descendants():
+            os.kill(pid, signal.SIGINT)
+        running.wait(20)
+        self.assertEqual(130, running.code, running.text())
+        self.assertNotRegex(running.text(), "(?i)killed by signal 2|died")
+        self.assert_no_file()
+        self.assert_nothing_is_left()
+
+    def test_a_killed_coordinator_takes_every_process_with_it_within_a_second(self):
+        running = self.endless()
+        self.assertGreaterEqual(len(running.workers()), 5)
+        running.signal(signal.SIGKILL)
+        until(lambda: not descendants(), 1.0, "no process but zombies")
+        running.wait(5)
+        self.assert_nothing_is_left()
+
+    def test_a_coordinator_killed_at_any_moment_of_its_start_leaves_no_process(self):
+        self.config('''
+  rows: { generate: { rows: 100000000000, columns: { id: sequence } } }
+  none: { from: rows, discard: {} }''')
+        for milliseconds in (1, 3, 6, 10, 15, 20, 30, 40, 60, 80, 100, 150):
+            running = self.start("run", "t.yaml", "--quiet")
+            until(lambda: time.monotonic() > running.begin + milliseconds / 1000, 1, "the moment")
+            running.signal(signal.SIGKILL)
+            until(lambda: not descendants(), 1.0, f"no process but zombies, killed after {milliseconds} ms")
+            running.wait(5)
+
+    def test_a_run_after_a_killed_one_works_in_the_same_folder(self):
+        running = self.endless()
+        running.signal(signal.SIGKILL)
+        running.wait(5)
+        self.config('''
+  rows: { generate: { rows: 10, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+        self.towpath("run", "t.yaml")
+        self.assertEqual(11, len(self.read("out/rows.csv").splitlines()))
+        self.assert_nothing_is_left()
+
+    def test_a_finished_run_leaves_nothing_in_the_process_table_dev_shm_or_the_runtime_folder(self):
+        before = set(os.listdir("/dev/shm"))
+        self.config('''
+  rows: { generate: { rows: 100000, columns: { id: sequence, qty: "int(0, 20)" } } }
+  sums: { from: rows, group: { by: qty, n: count() }, workers: 2 }
+  csv: { from: sums, csv.write: out/rows.csv }''')
+        for method in ("forkserver", "spawn", "fork"):
+            self.towpath("run", "t.yaml", "--start-method", method)
+            self.assert_nothing_is_left()
+        running = self.endless()
+        running.signal(signal.SIGKILL)
+        running.wait(5)
+        self.assert_nothing_is_left()
+        until(lambda: not self.of_a_run(set(os.listdir("/dev/shm")) - before), 1, "/dev/shm as before")
+
+    def of_a_run(self, names):
+        """Without what other programs, or tests beside this one, put there."""
+        return [name for name in names if "towpath" in name and not self.has_living_owner(name)]
+
+    def has_living_owner(self, name):
+        return any(part.isdigit() and os.path.exists(f"/proc/{part}") for part in name.replace("-", ".").split("."))
+
+    def test_a_stage_that_can_not_open_its_input_ends_the_run_before_it_writes(self):
+        self.config('''
+  lines: { text.read: "no/such/*.txt" }
+  csv: { from: lines, csv.write: out/rows.csv }''')
+        running = self.start("run", "t.yaml").wait(20)
+        self.assertIn(running.code, (1, 2), running.text())
+        self.assertIn("no/such/*.txt", running.text())
+        self.assert_no_file()
+        self.assert_nothing_is_left()
+
+    def test_a_sink_that_can_not_write_ends_the_run_by_name(self):
+        self.write("out", "a file where a folder should be")
+        self.config('''
+  rows: { generate: { rows: 10, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+        running = self.start("run", "t.yaml").wait(20)
+        self.assertEqual(1, running.code, running.text())
+        self.assertIn("csv", running.text())
+        self.assertIn("out/rows.csv", running.text())
+        self.assertEqual(b"a file where a folder should be", self.read("out"))
+        self.assert_nothing_is_left()
+
+
+if __name__ == "__main__":
+    unittest.main()

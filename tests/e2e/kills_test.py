@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""kill -9 of workers: a stateless one changes nothing; a stateful one or a sink ends the run, by name."""
+import gzip
+import os
+import signal
+import time
+import unittest
+
+from harness import TowpathTest, counted_words, csv_bytes, until, zipf_text
+
+
+class Kills(TowpathTest):
+    def kill_every_200_ms(self, names, *arguments):
+        """Runs with --json, killing a random worker of those that match; → (the run, number of kills)."""
+        running = self.start("run", "t.yaml", "--json", *arguments)
+        kills, next_kill = 0, time.monotonic() + 0.2
+        while not running.ended() and time.monotonic() < running.begin + 120:
+            if time.monotonic() >= next_kill:
+                next_kill += 0.2
+                targets = sorted(running.workers(names))
+                if targets:
+                    try:
+                        os.kill(self.random.choice(targets), signal.SIGKILL)
+                        kills += 1
+                    except ProcessLookupError:
+                        pass  # it ended by itself
+            time.sleep(0.01)
+        running.wait()
+        self.assertEqual(0, running.code, running.text())
+        return running, kills
+
+    def assert_restarts_are_counted(self, running, kills):
+        # The last ones may have been killed when nothing was left to do.
+        self.assertGreaterEqual(kills, 3, f"the run was too short to be killed: {running.seconds} s")
+        self.assertGreaterEqual(running.restarts(), 1, running.output())
+        self.assertLessEqual(running.restarts(), kills, running.output())
+
+    def word_count(self, copies=10, size=24 << 20, reader="workers: 2"):
+        text = zipf_text(self.folder / "text.txt", size)
+        for i in range(copies):
+            (self.folder / f"in{i}.txt").symlink_to(text)
+        self.config(f'''
+  lines: {{ text.read: "in*.txt", {reader} }}
+  words: {{ from: lines, text.words: {{}}, workers: 2 }}
+  count: {{ from: words, group: {{ by: word, count: count() }} }}
+  csv: {{ from: count, csv.write: out.csv }}''')
+        return [text] * copies
+
+    def expect_same_words(self, method):
+        expected = counted_words(self.word_count())
+        running, kills = self.kill_every_200_ms(r"/(lines|lines\.files|words)#", "--start-method", method)
+        self.assert_same_bytes(expected, self.read("out.csv"), "word count")
+        self.assert_restarts_are_counted(running, kills)
+
+    def test_of_readers_and_stateless_workers_change_no_byte_with_forkserver(self):
+        self.expect_same_words("forkserver")
+
+    def test_of_readers_and_stateless_workers_change_no_byte_with_spawn(self):
+        self.expect_same_words("spawn")
+
+    def test_of_readers_and_stateless_workers_change_no_byte_with_fork(self):
+        self.expect_same_words("fork")
+
+    def test_of_a_source_go_on_after_its_last_committed_row(self):
+        self.config('''
+  rows: { generate: { rows: 30000000, columns: { id: sequence, qty: "int(0, 20)" } } }
+  kept: { from: rows, filter: "qty > 9", workers: 2 }
+  sums: { from: kept, group: { by: qty, n: count(), ids: sum(id), least: min(id), most: max(id) } }
+  csv: { from: sums, csv.write: out.csv }''')
+        self.towpath("run", "t.yaml", "--quiet")
+        expected = self.read("out.csv")
+        self.assertEqual(12, len(expected.splitlines()))
+        running, kills = self.kill_every_200_ms("/(rows|kept)#")
+        self.assert_same_bytes(expected, self.read("out.csv"), "sums")
+        self.assert_restarts_are_counted(running, kills)
+        self.assertEqual(30_000_000, running.ledger()["stages"]["rows"]["out"])
+
+    def test_of_a_csv_reader_go_on_inside_the_file(self):
+        with open(self.folder / "in.csv", "w") as file:
+            file.write("id,note,qty\n")
+            for block in range(20):
+                file.write("".join(f'{i},"a ""note"", of\ntwo lines {i % 97}",{i % 13}\n'
+                                   for i in range(block * 100_000, (block + 1) * 100_000)))
+        self.config('''
+  rows: { csv.read: { path: in.csv } }
+  kept: { from: rows, filter: "qty != 5", workers: 2 }
+  sums: { from: kept, group: { by: [note], n: count(), ids: sum(id) } }
+  csv: { from: sums, csv.write: out.csv }''')
+        notes = {}
+        for i in range(2_000_000):
+            if i % 13 != 5:
+                note = notes.setdefault(f'a "note", of\ntwo lines {i % 97}', [0, 0])
+                note[0] += 1
+                note[1] += i
+        expected = csv_bytes(["note", "n", "ids"], [[note, *sums] for note, sums in sorted(notes.items())])
+        running, kills = self.kill_every_200_ms("/(rows|rows.files|kept)#")
+        self.assert_same_bytes(expected, self.read("out.csv"), "sums")
+        self.assert_restarts_are_counted(running, kills)
+
+    def test_of_a_reader_inside_a_compressed_file_change_no_byte(self):
+        text = zipf_text(self.folder / "text.txt", 64 << 20)
+        with open(text, "rb") as plain, gzip.open(self.folder / "in.gz", "wb", 1) as packed:
+            while block := plain.read(1 << 20):
+                packed.write(block)
+        self.config('''
+  lines: { text.read: in.gz }
+  words: { from: lines, text.words: {}, workers: 2 }
+  count: { from: words, group: { by: word, count: count() } }
+  csv: { from: count, csv.write: out.csv }''')
+        running, _ = self.kill_every_200_ms("/(lines|words)#")
+        self.assert_same_bytes(counted_words([text]), self.read("out.csv"), "word count")
+        self.assertGreaterEqual(running.restarts(), 1)
+
+    def test_of_stateless_workers_keep_the_order_of_rows(self):
+        self.config('''
+  rows: { generate: { rows: 6000000, columns: { id: sequence, qty: "int(0, 20)" } } }
+  more: { from: rows, map: { twice: id * 2, even: qty % 2 == 0 }, workers: 4 }
+  csv: { from: more, csv.write: out.csv }''')
+        self.towpath("run", "t.yaml", "--quiet", "--workers", "more=1")
+        expected = self.read("out.csv")
+        running, kills = self.kill_every_200_ms("/(rows|more)#")
+        self.assert_same_bytes(expected, self.read("out.csv"), "rows")
+        self.assert_restarts_are_counted(running, kills)
+
+
+class StatefulKills(TowpathTest):
+    """Until epochs exist, state can't be rebuilt: the run ends, says who died, and shows no half file."""
+
+    def expect_end(self, victim, options=""):
+        self.config(f'''
+  rows: {{ generate: {{ rows: 2000000000, columns: {{ id: sequence, qty: "int(0, 20)" }} }} }}
+  sums: {{ from: rows, group: {{ by: qty, n: count() }} {options} }}
+  all: {{ from: rows, discard: {{}} }}
+  csv: {{ from: sums, csv.write: out.csv }}''')
+        running = self.start("run", "t.yaml")
+        pid, name = next(iter(running.wait_for_workers(f"/{victim}#").items()))
+        # In the midst of work: some of the source has been read.
+        until(lambda: time.monotonic() > running.begin + 0.5, 5, "half a second")
+        os.kill(pid, signal.SIGKILL)
+        running.wait(20)
+        self.assertEqual(1, running.code, running.text())
+        said = running.text()
+        self.assertIn(name.split("/")[1], said)
+        self.assertRegex(said, r"(?i)killed|signal 9|SIGKILL")
+        self.assertEqual([], [path.name for path in self.folder.glob("out.csv*")])
+        self.assert_nothing_is_left()
+
+    def test_of_a_group_end_the_run_by_name(self):
+        self.expect_end("sums")
+
+    def test_of_one_member_of_a_keyed_pool_end_the_run_by_name(self):
+        self.expect_end("sums", ", workers: 2")
+
+    def test_of_a_sink_end_the_run_by_name(self):
+        self.expect_end("csv")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""The program's other commands, and what it says on which stream."""
+import subprocess
+import unittest
+
+from harness import PROGRAM, ROOT, TowpathTest
+
+
+class Program(TowpathTest):
+    def pipeline(self):
+        self.config('''
+  rows: { generate: { rows: "${rows}", columns: { id: sequence, qty: "int(0, 20)" } } }
+  kept: { from: rows, filter: "id < $rows - 1", workers: 2 }
+  sums: { from: kept, group: { by: qty, n: count() } }
+  csv: { from: sums, csv.write: out.csv }
+  all: { from: kept, csv.write: all.csv }''', "params: { rows: 1000 }")
+
+    def test_help_names_every_command_and_exits_0(self):
+        text = self.towpath("--help").output().decode()
+        for command in ("run", "check", "graph", "stages"):
+            self.assertIn(command, text)
+            self.assertIn("--help", self.towpath(command, "--help").output().decode())
+
+    def test_no_or_an_unknown_command_is_wrong_usage(self):
+        self.assertIn("run", self.towpath(code=2).text())
+        self.towpath("rnu", "t.yaml", code=2)
+        self.towpath("run", code=2)
+        self.towpath("run", "t.yaml", "--no-such-option", code=2)
+
+    def test_check_of_a_right_file_starts_nothing_and_exits_0(self):
+        self.pipeline()
+        self.towpath("check", "t.yaml")
+        self.assertFalse((self.folder / ".towpath").exists())
+        self.assertFalse((self.folder / "out.csv").exists())
+
+    def test_check_finds_every_config_of_the_project_right(self):
+        for config in sorted((ROOT / "configs").glob("*.yaml")):
+            self.towpath("check", config)
+
+    def test_set_changes_a_param(self):
+        self.pipeline()
+        self.towpath("run", "t.yaml", "--set", "rows=51")
+        self.assertEqual(51, len(self.read("all.csv").splitlines()))
+
+    def test_limit_ends_each_source_after_so_many_rows(self):
+        self.pipeline()
+        stages = self.towpath("run", "t.yaml", "--limit", 17, "--json").ledger()["stages"]
+        self.assertEqual(17, stages["rows"]["out"])
+        self.assertEqual(18, len(self.read("all.csv").splitlines()))
+
+    def test_stdout_is_empty_and_the_ledger_goes_to_stderr(self):
+        self.pipeline()
+        done = self.towpath("run", "t.yaml")
+        self.assertEqual(b"", done.output())
+        for stage in ("rows", "kept", "sums", "csv"):
+            self.assertIn(stage, done.text())
+
+    def test_quiet_says_nothing(self):
+        self.pipeline()
+        done = self.towpath("run", "t.yaml", "--quiet")
+        self.assertEqual(b"", done.output())
+        self.assertEqual("", done.text())
+
+    def test_print_writes_rows_on_stdout(self):
+        self.config('''
+  rows: { generate: { rows: 3, columns: { id: sequence } } }
+  shown: { from: rows, print: {} }''')
+        lines = self.towpath("run", "t.yaml", "--quiet").output().decode().splitlines()
+        self.assertGreaterEqual(len(lines), 3)
+
+    def test_stages_lists_every_kind_with_its_summary(self):
+        text = self.towpath("stages").output().decode()
+        for kind in ("files", "text.read", "text.words", "text.stanzas", "csv.read", "csv.write", "jsonl.read",
+                     "jsonl.write", "generate", "filter", "map", "select", "group", "sort", "top", "sqlite.write",
+                     "print", "discard"):
+            self.assertRegex(text, rf"(?m)^\s*{kind}\s+\S+")
+
+    def test_stages_with_a_name_shows_fields_defaults_and_examples(self):
+        text = self.towpath("stages", "csv.read").output().decode()
+        for word in ("path", "types", "header"):
+            self.assertIn(word, text)
+        text = self.towpath("stages", "csv.raed", code=2).text()
+        self.assertIn("csv.read", text)
+
+    def test_graph_shows_every_stage_as_text_and_as_dot(self):
+        self.pipeline()
+        text = self.towpath("graph", "t.yaml").output().decode()
+        dot = self.towpath("graph", "t.yaml", "--dot").output().decode()
+        for stage in ("rows", "kept", "sums", "csv"):
+            self.assertIn(stage, text)
+            self.assertIn(stage, dot)
+        self.assertIn("digraph", dot)
+        self.assertRegex(dot, r"rows.*->.*kept")
+        self.assertFalse((self.folder / ".towpath").exists())
+
+    def test_the_program_works_from_another_folder_and_through_a_link(self):
+        self.pipeline()
+        link = self.folder / "t"
+        link.symlink_to(PROGRAM)
+        done = subprocess.run([link, "run", "t.yaml", "--quiet"], cwd=self.folder, env=self.env, capture_output=True)
+        self.assertEqual((0, b""), (done.returncode, done.stderr))
+
+
+if __name__ == "__main__":
+    unittest.main()
