@@ -1,0 +1,80 @@
+#include "towpath/base/session.h"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
+namespace towpath {
+namespace {
+
+// A socket's path may have so many bytes; the id and the socket's name need some of them.
+constexpr size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
+constexpr size_t kRoomForNames = 48;
+
+bool is_own_folder(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
+         status.st_uid == ::geteuid();
+}
+
+bool is_private_folder(const std::string& path) {
+  struct stat status {};
+  return is_own_folder(path) && ::lstat(path.c_str(), &status) == 0 && (status.st_mode & 077) == 0;
+}
+
+std::string base_folder() {
+  // A runtime folder of somebody else (as su leaves behind), or one too long for sockets, is of no
+  // use.
+  const char* named = std::getenv("XDG_RUNTIME_DIR");
+  if (named == nullptr || named[0] != '/') return "/tmp";
+  const std::string folder = named;
+  return is_own_folder(folder) && folder.size() + kRoomForNames < kMaxPath ? folder : "/tmp";
+}
+
+}  // namespace
+
+std::string session_root() {
+  const std::string root = format("{}/towpath-{}", base_folder(), ::geteuid());
+  if (::mkdir(root.c_str(), 0700) != 0 && errno != EEXIST)
+    throw_errno(format("mkdir({}, 0700)", root));
+  if (!is_private_folder(root)) {
+    throw Invalid(format(
+        "{} is not a folder that belongs to this user alone: remove it, or set XDG_RUNTIME_DIR",
+        root));
+  }
+  return root;
+}
+
+Session Session::create(std::string_view id) {
+  const bool is_name = !id.empty() && id.front() != '.' && std::ranges::all_of(id, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+  if (!is_name)
+    throw Invalid(format("\"{}\" is not a session's id: letters, digits, '-', '_', '.'", id));
+  std::string folder = format("{}/{}", session_root(), id);
+  if (::mkdir(folder.c_str(), 0700) != 0) {
+    if (errno == EEXIST) throw Invalid(format("{} exists: a session's id is used once", folder));
+    throw_errno(format("mkdir({}, 0700)", folder));
+  }
+  return Session(std::move(folder));
+}
+
+std::string Session::address(std::string_view name) const {
+  const std::string path = format("{}/{}", folder_, name);
+  if (path.size() > kMaxPath) {
+    throw Invalid(
+        format("the socket path {} has more than {} bytes: set XDG_RUNTIME_DIR to a shorter folder",
+               path, kMaxPath));
+  }
+  return "ipc://" + path;
+}
+
+}  // namespace towpath

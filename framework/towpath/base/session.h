@@ -1,0 +1,28 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace towpath {
+
+// Where the sockets of one run lie: the folder ${XDG_RUNTIME_DIR:-/tmp}/towpath-UID/ID, for this
+// user alone. Data only: it owns nothing, and removes nothing at its end (the keeper does).
+class Session {
+ public:
+  // Makes the folder. Invalid: the id is not a name, or the folder exists or is not safe to use.
+  static Session create(std::string_view id);
+  // Of a folder that another process made.
+  explicit Session(std::string folder) : folder_(std::move(folder)) {}
+
+  const std::string& folder() const { return folder_; }
+  // "ipc://FOLDER/NAME". Invalid when the kernel has no room for such a path.
+  std::string address(std::string_view name) const;
+
+ private:
+  std::string folder_;
+};
+
+// The folder in which all sessions of this user lie, made when missing. Invalid unless it is a real
+// folder of this user that nobody else can enter.
+std::string session_root();
+
+}  // namespace towpath
