@@ -1,0 +1,112 @@
+#include "towpath/channel/router.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/base/unique_fd.h"
+#include "towpath/channel/wait.h"
+#include "towpath/channel/zmq_socket.h"
+
+namespace towpath {
+namespace {
+
+constexpr int kLingerMillis = 1'000;
+
+// A second bind to an ipc address takes it away from the first without a word.
+void refuse_used_address(const std::string& address) {
+  const std::string path = address.substr(std::strlen("ipc://"));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.data(), path.size());
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) throw_errno("socket(AF_UNIX)");
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ||
+      errno == EAGAIN) {
+    throw Invalid(format("another process listens at {}", address));
+  }
+}
+
+void watch(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+    throw_errno(format("epoll_ctl(ADD, {})", fd));
+}
+
+}  // namespace
+
+struct Router::State {
+  ZmqSocket socket{ZMQ_ROUTER};
+  UniqueFd pending{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  UniqueFd epoll{::epoll_create1(EPOLL_CLOEXEC)};
+  bool is_pending = false;
+
+  void set_pending(bool value) {
+    if (is_pending == value) return;
+    is_pending = value;
+    uint64_t count = 1;
+    [[maybe_unused]] const ssize_t done = value ? ::write(pending.get(), &count, sizeof count)
+                                                : ::read(pending.get(), &count, sizeof count);
+  }
+};
+
+Router::Router(const std::string& address)
+    : state_((check_address(address), std::make_unique<State>())) {
+  refuse_used_address(address);
+  ZmqSocket& socket = state_->socket;
+  socket.set(ZMQ_ROUTER_MANDATORY, 1);
+  socket.set(ZMQ_SNDHWM, 0);
+  socket.set(ZMQ_RCVHWM, 0);
+  socket.set(ZMQ_LINGER, kLingerMillis);
+  socket.set(ZMQ_MAXMSGSIZE, kMaxMessageBytes);
+  socket.bind(address);
+  if (!state_->pending || !state_->epoll) throw_errno("eventfd or epoll_create1");
+  watch(state_->epoll.get(), state_->pending.get());
+  watch(state_->epoll.get(), socket.get(ZMQ_FD));
+}
+
+Router::Router(Router&&) noexcept = default;
+Router::~Router() = default;
+
+int Router::fd() const { return state_->epoll.get(); }
+
+bool Router::send(std::string_view to, std::string_view bytes) {
+  ZmqSocket& socket = state_->socket;
+  if (socket.send(to, true) != ZmqSocket::Sent::kYes) return false;
+  socket.send(bytes, false);
+  // Sending reads the signals of arriving messages too: those would then wake nobody.
+  if (socket.get(ZMQ_EVENTS) & ZMQ_POLLIN) state_->set_pending(true);
+  return true;
+}
+
+std::optional<Message> Router::receive(Millis timeout) {
+  ZmqSocket& socket = state_->socket;
+  const Deadline deadline(timeout);
+  for (;;) {
+    if (auto from = socket.receive()) {
+      if (!from->more_follow) continue;
+      auto body = socket.receive();  // a message's parts arrive together
+      bool whole = body && !body->more_follow;
+      for (bool more = body && body->more_follow; more;) {
+        const auto part = socket.receive();
+        more = part && part->more_follow;
+      }
+      if (!whole) continue;  // not of a Dealer
+      return Message{std::move(from->bytes), std::move(body->bytes)};
+    }
+    state_->set_pending(false);
+    if (deadline.passed() || !wait_readable(state_->epoll.get(), deadline.left()))
+      return std::nullopt;
+  }
+}
+
+}  // namespace towpath

@@ -1,0 +1,51 @@
+#include "towpath/channel/wait.h"
+
+#include <poll.h>
+
+#include <cerrno>
+
+#include "towpath/base/error.h"
+
+namespace towpath {
+namespace {
+
+// poll(2) that goes on after a signal for as long as time is left.
+int poll_until(std::span<pollfd> items, Millis timeout) {
+  const Deadline deadline(timeout);
+  for (;;) {
+    const int ready = ::poll(items.data(), items.size(), deadline.poll_timeout());
+    if (ready > 0) return ready;
+    if (ready < 0 && errno != EINTR) throw_errno("poll");
+    if (deadline.passed()) return 0;
+  }
+}
+
+}  // namespace
+
+std::vector<size_t> wait(std::span<const int> fds, Millis timeout) {
+  std::vector<pollfd> items;
+  items.reserve(fds.size());
+  for (const int fd : fds) items.push_back({fd, POLLIN, 0});
+  std::vector<size_t> ready;
+  if (poll_until(items, timeout) == 0) return ready;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (items[i].revents & POLLNVAL) throw Invalid("wait: a descriptor is not open");
+    if (items[i].revents != 0) ready.push_back(i);
+  }
+  return ready;
+}
+
+bool wait_readable(int fd, Millis timeout) {
+  pollfd item{fd, POLLIN, 0};
+  if (poll_until({&item, 1}, timeout) == 0) return false;
+  if (item.revents & POLLNVAL) throw Invalid("wait: the descriptor is not open");
+  return true;
+}
+
+bool hung_up(int fd) {
+  pollfd item{fd, POLLIN | POLLRDHUP, 0};
+  return poll_until({&item, 1}, Millis{0}) > 0 &&
+         (item.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+}
+
+}  // namespace towpath

@@ -1,0 +1,21 @@
+#pragma once
+#include <span>
+#include <vector>
+
+#include "towpath/base/clock.h"
+
+namespace towpath {
+
+// Waits until one of the descriptors is readable or hung up, and returns the indexes of those that
+// are; empty after the timeout. Signals do not shorten the wait. Negative descriptors are passed
+// over.
+std::vector<size_t> wait(std::span<const int> fds, Millis timeout = kForever);
+
+// The same for one descriptor: true when it is readable or hung up.
+bool wait_readable(int fd, Millis timeout = kForever);
+
+// True when the other end of a pipe or socket is closed. Never waits; bytes not yet read don't hide
+// it.
+bool hung_up(int fd);
+
+}  // namespace towpath

@@ -1,0 +1,161 @@
+#include "towpath/channel/zmq_socket.h"
+
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
+namespace towpath {
+namespace {
+
+constexpr int kMaxSockets = 16 * 1024;
+
+[[noreturn]] void throw_zmq(std::string_view call) {
+  const int number = ::zmq_errno();
+  if (number == ETERM || number == ENOTSOCK)
+    throw Closed(format("{}: {}", call, ::zmq_strerror(number)));
+  throw SystemError(format("{}: {}", call, ::zmq_strerror(number)), number);
+}
+
+// The process's context. Ended at exit, so that what is queued still leaves within the sockets'
+// linger; not if a socket is open then, which would wait for ever.
+class Context {
+ public:
+  void* open_socket(int type) {
+    const std::lock_guard lock(mutex_);
+    if (context_ == nullptr || owner_ != ::getpid()) {
+      context_ = ::zmq_ctx_new();
+      if (context_ == nullptr) throw_zmq("zmq_ctx_new");
+      owner_ = ::getpid();
+      sockets_ = 0;
+      ::zmq_ctx_set(context_, ZMQ_IO_THREADS, 1);
+      ::zmq_ctx_set(context_, ZMQ_MAX_SOCKETS, kMaxSockets);
+    }
+    void* socket = ::zmq_socket(context_, type);
+    if (socket == nullptr) throw_zmq(format("zmq_socket({})", type));
+    ++sockets_;
+    return socket;
+  }
+  void close_socket(void* socket) {
+    const std::lock_guard lock(mutex_);
+    ::zmq_close(socket);
+    --sockets_;
+  }
+  ~Context() {
+    if (context_ == nullptr || owner_ != ::getpid() || sockets_ > 0) return;
+    while (::zmq_ctx_term(context_) != 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  void* context_ = nullptr;
+  pid_t owner_ = 0;
+  int sockets_ = 0;
+};
+
+Context& context() {
+  static Context it;
+  return it;
+}
+
+}  // namespace
+
+ZmqSocket::ZmqSocket(int type) : socket_(context().open_socket(type)), owner_(::getpid()) {}
+
+ZmqSocket::~ZmqSocket() {
+  if (owner_ == ::getpid()) context().close_socket(socket_);
+}
+
+void ZmqSocket::set(int option, int value) {
+  if (::zmq_setsockopt(socket_, option, &value, sizeof value) != 0) {
+    throw_zmq(format("zmq_setsockopt({}, {})", option, value));
+  }
+}
+
+void ZmqSocket::set(int option, int64_t value) {
+  if (::zmq_setsockopt(socket_, option, &value, sizeof value) != 0) {
+    throw_zmq(format("zmq_setsockopt({}, {})", option, value));
+  }
+}
+
+void ZmqSocket::set(int option, std::string_view value) {
+  if (::zmq_setsockopt(socket_, option, value.data(), value.size()) != 0) {
+    throw_zmq(format("zmq_setsockopt({}, \"{}\")", option, value));
+  }
+}
+
+int ZmqSocket::get(int option) const {
+  int value = 0;
+  size_t size = sizeof value;
+  while (::zmq_getsockopt(socket_, option, &value, &size) != 0) {
+    if (errno != EINTR) throw_zmq(format("zmq_getsockopt({})", option));
+  }
+  return value;
+}
+
+void ZmqSocket::bind(const std::string& address) {
+  if (::zmq_bind(socket_, address.c_str()) != 0) throw_zmq(format("zmq_bind({})", address));
+}
+
+void ZmqSocket::connect(const std::string& address) {
+  if (::zmq_connect(socket_, address.c_str()) != 0) throw_zmq(format("zmq_connect({})", address));
+}
+
+ZmqSocket::Sent ZmqSocket::send(std::string_view part, bool more_follow) {
+  const int flags = ZMQ_DONTWAIT | (more_follow ? ZMQ_SNDMORE : 0);
+  for (;;) {
+    if (::zmq_send(socket_, part.data(), part.size(), flags) >= 0) return Sent::kYes;
+    if (errno == EAGAIN) return Sent::kNoRoom;
+    if (errno == EHOSTUNREACH) return Sent::kNoPeer;
+    if (errno != EINTR) throw_zmq(format("zmq_send({} bytes)", part.size()));
+  }
+}
+
+std::optional<ZmqSocket::Part> ZmqSocket::receive() {
+  zmq_msg_t message;
+  ::zmq_msg_init(&message);
+  for (;;) {
+    if (::zmq_msg_recv(&message, socket_, ZMQ_DONTWAIT) >= 0) break;
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) return std::nullopt;
+    throw_zmq("zmq_msg_recv");
+  }
+  Part part{{static_cast<const char*>(::zmq_msg_data(&message)), ::zmq_msg_size(&message)},
+            ::zmq_msg_more(&message) != 0};
+  ::zmq_msg_close(&message);
+  return part;
+}
+
+int ZmqSocket::receive_event() {
+  int event = 0;
+  // An event is two parts: number and value, then the endpoint.
+  for (std::optional<Part> part = receive(); part; part = receive()) {
+    if (part->more_follow && part->bytes.size() >= 2) {
+      uint16_t number;
+      std::memcpy(&number, part->bytes.data(), sizeof number);
+      event = number;
+    }
+  }
+  return event;
+}
+
+void check_address(std::string_view address) {
+  constexpr std::string_view kIpc = "ipc://";
+  if (!address.starts_with(kIpc) || address.size() == kIpc.size()) {
+    throw Invalid(format("\"{}\" is not an address: it has the form ipc:///folder/name", address));
+  }
+  constexpr size_t kRoom = sizeof(sockaddr_un::sun_path) - 1;
+  if (address.size() - kIpc.size() > kRoom) {
+    throw Invalid(
+        format("the path of {} has more than {} bytes: use a shorter folder", address, kRoom));
+  }
+}
+
+}  // namespace towpath
