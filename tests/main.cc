@@ -2,4 +2,9 @@
 #define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 
-int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
+#include "towpath/process/init.h"
+
+int main(int argc, char** argv) {
+  towpath::init(argc, argv);
+  return Catch::Session().run(argc, argv);
+}

@@ -26,15 +26,11 @@ bool TextWindow::grow() {
   }
   begin_ = 0;
   end_ = held;
-  // Filled to the brim: so a record that needs many grow() is not scanned again for each small
-  // piece.
-  while (end_ < capacity_ && !ended_) {
-    const size_t count = file_->read(buffer_.get() + end_, capacity_ - end_);
-    end_ += count;
-    ended_ = count == 0;
-  }
+  const size_t count = file_->read(buffer_.get() + end_, capacity_ - end_);
+  end_ += count;
   std::memset(buffer_.get() + end_, 0, kPadding);
-  return end_ > held;
+  ended_ = count == 0;
+  return !ended_;
 }
 
 void TextWindow::seek(uint64_t byte) {

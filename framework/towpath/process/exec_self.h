@@ -1,0 +1,38 @@
+#pragma once
+#include <sys/types.h>
+
+#include "towpath/base/unique_fd.h"
+
+namespace towpath {
+
+// What a process that executes this program's file again is there for.
+enum class Role { kChild, kForkserver, kKeeper };
+
+struct Launched {
+  pid_t pid = 0;
+  UniqueFd pidfd;
+};
+
+enum class Parenthood {
+  kThread,  // the child's parent is the calling thread: PR_SET_PDEATHSIG would fire at the thread's
+            // end
+  kProcess,  // the child's parent is the process's main thread, whoever calls
+};
+
+// Executes this program's file again in a new process that has no descriptor but the standard
+// streams (stdin from /dev/null) and `line`, no blocked signal, and default actions except for
+// SIGINT, which it ignores. Never copies this process's page tables: a large parent costs nothing.
+// SystemError if it can't be executed.
+Launched exec_self(Role role, int line, Parenthood parenthood);
+
+// init remembers what exec_self needs, and finds the role again in the child.
+void remember_program(int argc, char** argv);
+bool program_remembered();
+struct Marked {
+  Role role;
+  UniqueFd line;
+};
+bool is_marked(int argc, char** argv);
+Marked parse_mark(int argc, char** argv);
+
+}  // namespace towpath

@@ -1,0 +1,59 @@
+#include "towpath/process/init.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/process/exec_self.h"
+#include "towpath/process/forkserver.h"
+#include "towpath/process/job.h"
+#include "towpath/process/keep_folder.h"
+#include "towpath/process/title.h"
+#include "towpath/process/title_space.h"
+
+namespace towpath {
+namespace {
+
+// A number of a closed standard stream would be given to the next file opened, and printing would
+// write there.
+void open_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    if (::open("/dev/null", O_RDWR) != fd) throw_errno("open(/dev/null)");
+  }
+}
+
+[[noreturn]] void run_role(Marked mark) {
+  switch (mark.role) {
+    case Role::kChild:
+      run_child(std::move(mark.line), false);
+    case Role::kForkserver:
+      run_forkserver(std::move(mark.line));
+    case Role::kKeeper:
+      run_keeper(std::move(mark.line));
+  }
+  throw Bug("a role that does not exist");
+}
+
+}  // namespace
+
+void init(int argc, char** argv) {
+  find_title_space(argc, argv);
+  remember_program(argc, argv);
+  if (!is_marked(argc, argv)) return;
+  try {
+    open_standard_streams();
+    run_role(parse_mark(argc, argv));
+  } catch (const std::exception& error) {
+    const std::string text = format("towpath: {}\n", error.what());
+    std::fputs(text.c_str(), stderr);
+    std::exit(EXIT_FAILURE);
+  }
+}
+
+}  // namespace towpath

@@ -1,0 +1,52 @@
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "towpath/channel/descriptor_passing.h"
+#include "towpath/process/code_address.h"
+#include "towpath/process/method.h"
+
+// What parent and child say to each other over the child's line, a packet pair:
+//
+//   parent ── Job (with descriptors) ──▶ child
+//   parent ◀── started (with pidfd) ─── child of the forkserver, when its parent is right
+//   parent ◀── failed (text) ────────── child, before it ends with exit code 1
+//
+// The line then stays open: the child sees its parent's death there, and the parent reads `failed`.
+
+namespace towpath {
+
+// Positions are indexes in the packet's descriptors, -1 for none.
+struct Job {
+  int64_t parent = 0;  // process id
+  std::string name;
+  Method default_method = Method::kForkserver;
+  std::vector<std::pair<std::string, std::string>> env;
+  int stdout_at = -1;
+  int stderr_at = -1;
+  int folder_at = -1;    // working directory
+  int arguments_at = 0;  // from here on: the arguments' descriptors
+  CodeAddress function;
+  CodeAddress thunk;
+  std::string arguments;
+  TOWPATH_FIELDS(parent, name, default_method, env, stdout_at, stderr_at, folder_at, arguments_at,
+                 function, thunk, arguments)
+};
+
+enum class FromChild : uint8_t { kStarted, kFailed };
+
+struct ChildMessage {
+  FromChild kind = FromChild::kStarted;
+  int64_t pid = 0;
+  std::string text;
+  TOWPATH_FIELDS(kind, pid, text)
+};
+
+// The child's side, from here to exit. `line` is the child's end.
+// A child that exec or the forkserver made: receives its job first. `reply`: says kStarted.
+[[noreturn]] void run_child(UniqueFd line, bool reply);
+// A child that fork made: the job is in memory, its descriptors are inherited.
+[[noreturn]] void run_forked_child(UniqueFd line, Job job, std::vector<UniqueFd> fds);
+
+}  // namespace towpath

@@ -1,0 +1,10 @@
+#pragma once
+#include "towpath/base/unique_fd.h"
+
+namespace towpath {
+
+// The keeper's own work: learns the folder from the line, waits until the line closes, removes it,
+// exits.
+[[noreturn]] void run_keeper(UniqueFd line);
+
+}  // namespace towpath

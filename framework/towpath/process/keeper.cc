@@ -1,0 +1,93 @@
+#include "towpath/process/keeper.h"
+
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/channel/descriptor_passing.h"
+#include "towpath/channel/wait.h"
+#include "towpath/process/exec_self.h"
+#include "towpath/process/keep_folder.h"
+#include "towpath/process/title.h"
+
+namespace towpath {
+namespace {
+
+constexpr Millis kReleaseTimeout{5'000};
+constexpr int kRemovals = 100;
+constexpr Millis kBetweenRemovals{20};
+
+// A folder of this user, reached by no symbolic link in its last name.
+bool is_own_folder(const std::string& folder) {
+  struct stat status {};
+  return ::lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
+         status.st_uid == ::geteuid();
+}
+
+}  // namespace
+
+Keeper::Keeper(std::string folder) : folder_(std::move(folder)) {
+  if (folder_.empty() || folder_.front() != '/' || !is_own_folder(folder_)) {
+    throw Invalid(
+        format("Keeper: \"{}\" is not the absolute path of a folder of this user", folder_));
+  }
+  if (!program_remembered()) {
+    throw Invalid("Keeper: towpath::init(argc, argv) must be the first statement of main");
+  }
+  auto [mine, its] = packet_pair();
+  line_ = PrivateFd(std::move(mine));
+  // In the socket before the keeper exists: it learns the folder even if this process dies right
+  // now.
+  send_packet(line_.get(), folder_);
+  Launched launched = exec_self(Role::kKeeper, its.get(), Parenthood::kThread);
+  pid_ = launched.pid;
+  pidfd_ = PrivateFd(std::move(launched.pidfd));
+}
+
+Keeper::~Keeper() { release(); }
+
+void Keeper::release() noexcept {
+  if (!line_) return;
+  line_.reset();
+  if (!pidfd_) return;
+  try {
+    if (wait_readable(pidfd_.get(), kReleaseTimeout)) {
+      while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+      }
+    }
+  } catch (const Error&) {
+    // It goes on by itself, and ends when the folder is gone.
+  }
+  pidfd_.reset();
+}
+
+void run_keeper(UniqueFd line) {
+  set_process_title("towpath: keeper");
+  // It must outlive whatever ends its owner: Ctrl-C, the terminal's end, a kill of the group.
+  ::setsid();
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE}) ::signal(signal, SIG_IGN);
+  const std::string folder = receive_packet(line.get()).value().bytes;
+  if (::chdir("/") != 0) throw_errno("chdir(/)");
+  try {
+    while (receive_packet(line.get())) {
+    }
+  } catch (const EndOfStream&) {
+    // The owner has ended, or has let go.
+  }
+  // Processes that are dying beside the owner may still make files in it.
+  for (int i = 0; i < kRemovals && is_own_folder(folder); ++i) {
+    std::error_code failed;
+    std::filesystem::remove_all(folder, failed);
+    if (failed) wait_readable(-1, kBetweenRemovals);
+  }
+  std::exit(EXIT_SUCCESS);
+}
+
+}  // namespace towpath

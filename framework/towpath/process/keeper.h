@@ -1,0 +1,31 @@
+#pragma once
+#include <string>
+
+#include "towpath/base/unique_fd.h"
+#include "towpath/process/private_fd.h"
+
+namespace towpath {
+
+// Removes a folder, with all in it, when this object or this process ends, even by kill -9: a small
+// process of its own watches for that, then ends too. Ctrl-C and the terminal's end don't reach it.
+class Keeper {
+ public:
+  // Invalid unless `folder` is an absolute path to a folder (no symbolic link) of this user.
+  explicit Keeper(std::string folder);
+  Keeper(Keeper&&) noexcept = default;
+  Keeper& operator=(Keeper&&) = delete;
+  ~Keeper();
+
+  // Has the folder removed now and waits for it, at most some seconds. Then the Keeper keeps
+  // nothing.
+  void release() noexcept;
+  int pid() const { return pid_; }
+
+ private:
+  std::string folder_;
+  PrivateFd line_;
+  PrivateFd pidfd_;
+  int pid_ = 0;
+};
+
+}  // namespace towpath

@@ -1,0 +1,114 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "towpath/base/clock.h"
+#include "towpath/process/method.h"
+#include "towpath/process/target.h"
+
+namespace towpath {
+
+struct Options {
+  std::string name{};  // empty: "Process-1", "Process-2"; a child's child: "Process-1:1"
+  std::optional<bool> daemon{};
+  std::optional<Method> method{};  // default_start_method()
+  // Added to the child's environment before the target runs.
+  std::vector<std::pair<std::string, std::string>> env{};
+  // Where the child's standard streams go; -1: where the parent's go. Only looked at by start().
+  int stdout_fd = -1;
+  int stderr_fd = -1;
+};
+
+// A function that runs in an operating-system process of its own.
+//
+// Arguments  are encoded when the Process is made, and arrive as equal values. A Descriptor among
+// them
+//            arrives as an open descriptor.
+// Child      stdin is /dev/null; stdout, stderr and working directory are the parent's. It ignores
+// SIGINT (Ctrl-C
+//            reaches the whole group; the parent decides); other signals have their default action.
+//            With kForkserver and kSpawn it has no other descriptor of the parent's.
+// Ending     when the target returns, by exit(0), so atexit hooks of the child run; by exit(1)
+// after an
+//            uncaught exception, whose text goes to stderr and to error(). With kFork hooks that
+//            the parent had set do not run.
+// Deaths     when the parent ends in any way, the kernel kills the child.
+// Destructor joins; a daemon is terminated.
+// Threads    one object, one thread; but each of terminate, kill, interrupt may be called beside a
+// join. Source     Python's multiprocessing.Process. join says whether the process ended. A daemon
+// may have
+//            children: they die with it.
+class Process {
+ public:
+  // One step of making a process failed: start() throws Invalid (init missing in main, started
+  // before), Unsupported (kFork with threads), Timeout or SystemError.
+  template <class F, class... A>
+  requires(!std::is_same_v<std::decay_t<F>, Options> &&
+           !std::is_same_v<std::decay_t<F>, Process>) explicit Process(F fn, A&&... args)
+      : Process(Options{}, fn, std::forward<A>(args)...) {}
+  template <class F, class... A>
+  Process(Options options, F fn, A&&... args)
+      : Process(std::move(options), call_of(fn, std::forward<A>(args)...)) {}
+  Process(Options options, Call call);
+
+  // The child makes a T of the arguments and runs it.
+  template <std::derived_from<Runnable> T, class... A>
+  static Process of(A&&... args) {
+    return of<T>(Options{}, std::forward<A>(args)...);
+  }
+  template <std::derived_from<Runnable> T, class... A>
+  static Process of(Options options, A&&... args) {
+    return Process(std::move(options), &call::run_object<T, std::decay_t<A>...>,
+                   std::forward<A>(args)...);
+  }
+
+  Process(Process&&) noexcept;
+  Process& operator=(Process&&) noexcept;  // what stood here before ends as by the destructor
+  ~Process();
+
+  void start();
+  // Waits for the end and reaps: true when ended. Invalid before start.
+  bool join(Millis timeout = kForever);
+
+  // SIGTERM, SIGKILL, SIGINT. Nothing happens to a process that has ended. Invalid before start.
+  void terminate();
+  void kill();
+  void interrupt();
+  // Gives everything back. Invalid while it runs.
+  void close();
+
+  const std::string& name() const;
+  bool daemon() const;
+  bool is_alive() const;
+  int pid() const;       // Invalid before start
+  int sentinel() const;  // readable once the process has ended; a pidfd. Invalid before start
+  // None while it runs; n for exit(n); -s when signal s killed it.
+  std::optional<int> exitcode() const;
+  // Of a child that ended by an uncaught exception: its type and text.
+  std::optional<std::string> error() const;
+
+ private:
+  template <class F, class... A>
+  static Call call_of(F fn, A&&... args) {
+    static_assert(
+        Target<F>,
+        "a target is a function or a lambda without captures: a capturing lambda can't cross exec; "
+        "pass what it captures as arguments");
+    static_assert(
+        std::is_invocable_v<F, std::decay_t<A>...>,
+        "the arguments don't fit the target; a child can't take T&, its changes would be lost");
+    return call::make(+fn, std::forward<A>(args)...);
+  }
+
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// SIGTERM, then SIGKILL after `grace`. True: it has ended; false: the kernel could not end it in 10
+// s more.
+bool stop(Process& process, Millis grace);
+
+}  // namespace towpath
