@@ -26,11 +26,15 @@ bool TextWindow::grow() {
   }
   begin_ = 0;
   end_ = held;
-  const size_t count = file_->read(buffer_.get() + end_, capacity_ - end_);
-  end_ += count;
+  // Filled to the brim: so a record that needs many grow() is not scanned again for each small
+  // piece.
+  while (end_ < capacity_ && !ended_) {
+    const size_t count = file_->read(buffer_.get() + end_, capacity_ - end_);
+    end_ += count;
+    ended_ = count == 0;
+  }
   std::memset(buffer_.get() + end_, 0, kPadding);
-  ended_ = count == 0;
-  return !ended_;
+  return end_ > held;
 }
 
 void TextWindow::seek(uint64_t byte) {

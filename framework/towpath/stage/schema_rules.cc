@@ -4,6 +4,7 @@
 
 #include "towpath/base/format.h"
 #include "towpath/base/quantity.h"
+#include "towpath/config/check.h"
 #include "towpath/stage/settings.h"
 
 namespace towpath {
@@ -247,17 +248,6 @@ void apply(const OutputRule& rule, const StageSpec& spec, const Object& values, 
   }
 }
 
-// The node of the field within the stage's map, or the value itself where it sets the main field.
-const Node* node_of_field(const StageSpec& spec, const FieldError::Place& place,
-                          const Node& value) {
-  const FieldSpec* field = spec.find_field(place.field);
-  if (value.kind == Node::Kind::kMap) {
-    if (const Node* found = value.find(place.field)) return found;
-    if (field != nullptr && field->rest) return &value;
-  }
-  return place.field == spec.main_field() ? &value : nullptr;
-}
-
 }  // namespace
 
 std::vector<FieldError> check_columns(const StageSpec& spec, const Object& values,
@@ -281,7 +271,7 @@ Schema derive_output(const StageSpec& spec, const Object& values, const std::vec
 Problem problem_of(const FieldError& error, const StageSpec& spec, const Node& value,
                    std::string_view what) {
   const FieldError::Place& place = error.place();
-  const Node* node = node_of_field(spec, place, value);
+  const Node* node = find_field_node(value, spec.fields(), spec.main_field(), place.field);
   if (node != nullptr && !place.entry.empty()) {
     const Node* entry = place.key ? node->find_key(place.entry) : node->find(place.entry);
     node = entry != nullptr ? entry : node;

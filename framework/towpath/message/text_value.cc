@@ -1,0 +1,85 @@
+#include "towpath/message/text_value.h"
+
+#include <charconv>
+
+#include "towpath/message/json.h"
+
+namespace towpath {
+namespace {
+
+bool same_word(std::string_view text, std::string_view lower) {
+  if (text.size() != lower.size()) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+template <class T>
+bool read_number(std::string_view text, T& value) {
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && stop == end && !text.empty();
+}
+
+constexpr unsigned bit(Type type) { return 1u << static_cast<unsigned>(type); }
+
+enum class NumberForm { kNone, kInt, kFloat };
+
+// Of a text that reads as a number: kNone where its value alone would not say how it was written.
+NumberForm form_of(std::string_view text) {
+  const size_t first = text.starts_with('-') ? 1 : 0;
+  size_t digits = 0;
+  while (first + digits < text.size() && text[first + digits] >= '0' &&
+         text[first + digits] <= '9') {
+    ++digits;
+  }
+  if (digits > 1 && text[first] == '0') return NumberForm::kNone;
+  if (first + digits < text.size()) {
+    // Words as "inf" or "nan" may be names.
+    return text.find_first_not_of("+-.0123456789eE") == text.npos ? NumberForm::kFloat
+                                                                  : NumberForm::kNone;
+  }
+  return NumberForm::kInt;
+}
+
+}  // namespace
+
+bool read_bool(std::string_view text, bool& value) {
+  value = same_word(text, "true");
+  return value || same_word(text, "false");
+}
+
+bool read_int(std::string_view text, int64_t& value) { return read_number(text, value); }
+bool read_float(std::string_view text, double& value) { return read_number(text, value); }
+
+void TypeGuess::look(std::string_view text) {
+  constexpr unsigned kNumbers = bit(Type::kInt) | bit(Type::kFloat);
+  if (!seen_) open_ = kNumbers | bit(Type::kBool) | bit(Type::kDate) | bit(Type::kTimestamp);
+  seen_ = true;
+  if (open_ & bit(Type::kBool) && text != "true" && text != "false") open_ &= ~bit(Type::kBool);
+  if (open_ & kNumbers) {
+    const NumberForm form = form_of(text);
+    int64_t integer;
+    double real;
+    const bool is_int = form == NumberForm::kInt && read_int(text, integer);
+    if (!is_int) open_ &= ~bit(Type::kInt);
+    if (!is_int && (form != NumberForm::kFloat || !read_float(text, real))) open_ &= ~kNumbers;
+  }
+  int32_t days;
+  if (open_ & bit(Type::kDate) && !read_date(text, days)) open_ &= ~bit(Type::kDate);
+  int64_t micros;
+  if (open_ & bit(Type::kTimestamp) && !read_timestamp(text, micros)) {
+    open_ &= ~bit(Type::kTimestamp);
+  }
+}
+
+Type TypeGuess::type() const {
+  for (const Type type : {Type::kBool, Type::kInt, Type::kFloat, Type::kDate, Type::kTimestamp}) {
+    if (open_ & bit(type)) return type;
+  }
+  return Type::kString;
+}
+
+}  // namespace towpath

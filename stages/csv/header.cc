@@ -1,0 +1,41 @@
+#include "stages/csv/header.h"
+
+#include <algorithm>
+
+#include "towpath/base/format.h"
+
+namespace csv {
+
+int64_t pass_preface(towpath::TextWindow& window, int64_t skip) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (!window.at_end() && window.text().starts_with(kByteOrderMark)) {
+    window.consume(kByteOrderMark.size());
+  }
+  int64_t lines = 0;
+  for (; lines < skip && !window.at_end(); ++lines) window.skip_line();
+  return lines;
+}
+
+std::vector<std::string> numbered(size_t count) {
+  std::vector<std::string> names;
+  for (size_t i = 1; i <= count; ++i) names.push_back(towpath::format("c{}", i));
+  return names;
+}
+
+std::vector<std::string> names_of(std::span<const Cell> cells) {
+  std::vector<std::string> names = numbered(cells.size());
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (cells[i].size > 0) names[i] = text_of(cells[i]);
+  }
+  return names;
+}
+
+const std::string* find_twice(const std::vector<std::string>& names) {
+  for (size_t i = 1; i < names.size(); ++i) {
+    const auto end = names.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(names.begin(), end, names[i]) != end) return &names[i];
+  }
+  return nullptr;
+}
+
+}  // namespace csv

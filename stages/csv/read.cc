@@ -1,0 +1,221 @@
+#include "stages/csv/read.h"
+
+#include <algorithm>
+
+#include "stages/csv/delimiter.h"
+#include "stages/csv/header.h"
+#include "towpath/base/format.h"
+#include "towpath/message/json.h"
+#include "towpath/message/text_value.h"
+
+using namespace towpath;
+
+StageSpec CsvRead::describe() {
+  return StageSpec("csv.read")
+      .summary(
+          "Reads CSV files as RFC 4180 has them, one row a record; what does not fit is rejected.")
+      .field(field("path", FieldKind::kStrings)
+                 .about("Path or glob, or a list of them; gzip and zstd are seen by content."))
+      .field(
+          field("header", FieldKind::kBool)
+              .default_value("true")
+              .about(
+                  "The first record of each file names its columns; they may stand in any order."))
+      .field(field("columns", FieldKind::kStrings)
+                 .about("With a header: the columns to read, all others are ignored. Without: the "
+                        "names, in "
+                        "order (else c1, c2, …)."))
+      .field(
+          field("types", FieldKind::kTypes)
+              .about(
+                  "Types of columns; the others are learnt from the first MiB of the first file."))
+      .field(delimiter_field())
+      .field(field("skip", FieldKind::kInt)
+                 .default_value("0")
+                 .range(0, 1'000'000)
+                 .in_unit("lines")
+                 .about("Lines to pass over at the start of each file."))
+      .field(
+          choice_field("missing_columns", {"reject", "null"})
+              .default_value("reject")
+              .about(
+                  "What to do with a file whose header lacks a column: reject it, or read nulls."))
+      .field(
+          choice_field("extra_columns", {"reject", "ignore"})
+              .default_value("reject")
+              .about(
+                  "What to do with a file whose header has a column that the first file has not."))
+      .main_field("path")
+      .reads_files()
+      .detects_columns()
+      .example("csv.read: data/sales-*.csv.gz")
+      .example("csv.read: { path: sales.csv, types: { qty: int, day: date } }")
+      .example("csv.read: { path: raw.tsv, delimiter: tab, header: false, columns: [id, name] }");
+}
+
+CsvRead::CsvRead(const Settings& settings)
+    : schema_(settings.output()),
+      delimiter_(delimiter_of(settings)),
+      header_(settings.get_bool("header")),
+      selected_(settings.has("columns")),
+      ignore_extra_(selected_ || settings.get_string("extra_columns") == "ignore"),
+      null_missing_(settings.get_string("missing_columns") == "null"),
+      skip_(settings.get_int("skip")),
+      cell_of_(schema_.size()),
+      values_(schema_.size()) {}
+
+std::string CsvRead::match(const std::vector<std::string>& header) {
+  width_ = header.size();
+  if (const std::string* twice = csv::find_twice(header)) {
+    return format("the header names \"{}\" twice", *twice);
+  }
+  for (size_t i = 0; i < schema_.size(); ++i) {
+    const auto found = std::find(header.begin(), header.end(), schema_[i].name);
+    cell_of_[i] = found == header.end() ? -1 : static_cast<int>(found - header.begin());
+    if (cell_of_[i] < 0 && !null_missing_) {
+      return format("the header lacks the column \"{}\" (missing_columns: null would read nulls)",
+                    schema_[i].name);
+    }
+  }
+  if (ignore_extra_) return "";
+  for (const std::string& name : header) {
+    if (find_field(schema_, name) < 0) {
+      return format(
+          "the header has a column \"{}\" that the first file has not (extra_columns: ignore would "
+          "pass over it)",
+          name);
+    }
+  }
+  return "";
+}
+
+bool CsvRead::begin(FileText& file, Outputs& out, bool resumed) {
+  file.add_lines(csv::pass_preface(file.window(), skip_));
+  if (!header_) {
+    width_ = schema_.size();
+    for (size_t i = 0; i < width_; ++i) cell_of_[i] = static_cast<int>(i);
+    return true;
+  }
+  csv::Records records(file.window(), delimiter_);
+  const SourcePosition position = file.position();
+  if (!records.next()) {
+    if (!resumed) out.reject(position, "", "the file is empty: it has no header");
+    return false;
+  }
+  const std::string problem =
+      records.problem() ? records.problem() : match(csv::names_of(records.cells()));
+  if (!problem.empty()) {
+    // All of its rows are missed, so the reject must not be taken for one of a row.
+    if (!resumed) out.reject(position, records.raw(), "the whole file is rejected: " + problem);
+    return false;
+  }
+  file.add_lines(records.lines());
+  records.pass();
+  return true;
+}
+
+bool CsvRead::parse_cell(const csv::Cell& cell, Type type, Value& value) {
+  const std::string_view text = cell.raw();
+  switch (type) {
+    case Type::kBool:
+      return read_bool(text, value.boolean);
+    case Type::kInt:
+      return read_int(text, value.integer);
+    case Type::kFloat:
+      return read_float(text, value.real);
+    case Type::kDate:
+      return read_date(text, value.days);
+    case Type::kTimestamp:
+      return read_timestamp(text, value.integer);
+    default:
+      return true;
+  }
+}
+
+std::string CsvRead::parse(std::span<const csv::Cell> cells) {
+  if (cells.size() != width_) {
+    return format("{} cell{}, expected {}", cells.size(), cells.size() == 1 ? "" : "s", width_);
+  }
+  for (size_t i = 0; i < schema_.size(); ++i) {
+    Value& value = values_[i];
+    value.null = cell_of_[i] < 0;
+    if (value.null) continue;
+    const csv::Cell& cell = cells[static_cast<size_t>(cell_of_[i])];
+    if (is_variable(schema_[i].type)) {
+      value.null = cell.size == 0 && !cell.quoted;
+      continue;
+    }
+    // '' is a text only: exports that quote every cell write it for a number that lacks.
+    value.null = cell.size == 0;
+    if (!value.null && !parse_cell(cell, schema_[i].type, value)) {
+      constexpr size_t kShown = 100;
+      return format("{}: \"{}\"{} is not {} {}", schema_[i].name, cell.raw().substr(0, kShown),
+                    cell.size > kShown ? "…" : "", schema_[i].type == Type::kInt ? "an" : "a",
+                    type_name(schema_[i].type));
+    }
+  }
+  return "";
+}
+
+void CsvRead::put(std::span<const csv::Cell> cells,
+                  const std::vector<ColumnBuilder*>& columns) const {
+  for (size_t i = 0; i < columns.size(); ++i) {
+    ColumnBuilder& column = *columns[i];
+    const Value& value = values_[i];
+    if (value.null) {
+      column.put_null();
+      continue;
+    }
+    switch (column.type()) {
+      case Type::kBool:
+        column.put_bool(value.boolean);
+        break;
+      case Type::kInt:
+      case Type::kTimestamp:
+        column.put_int(value.integer);
+        break;
+      case Type::kFloat:
+        column.put_float(value.real);
+        break;
+      case Type::kDate:
+        column.put_date(value.days);
+        break;
+      default: {
+        const csv::Cell& cell = cells[static_cast<size_t>(cell_of_[i])];
+        if (cell.doubled) {
+          csv::unquote(cell, [&column](std::string_view piece) {
+            column.text().append(piece.data(), piece.size());
+          });
+          column.end_text();
+        } else {
+          column.put_text(cell.raw());
+        }
+      }
+    }
+  }
+}
+
+void CsvRead::read(FileText& file, Outputs& outputs) {
+  Output& out = outputs.main();
+  std::vector<ColumnBuilder*> columns;
+  for (const Field& field : schema_) columns.push_back(&out.builder(field.name));
+  csv::Records records(file.window(), delimiter_);
+  while (records.next()) {
+    const std::span<const csv::Cell> cells = records.cells();
+    if (records.problem()) {
+      outputs.reject(file.position(), records.raw(), records.problem());
+    } else if (cells.size() == 1 && cells[0].size == 0 && !cells[0].quoted && width_ > 1) {
+      // A blank line between rows, or at the end.
+    } else if (const std::string problem = parse(cells); !problem.empty()) {
+      outputs.reject(file.position(), records.raw(), problem);
+    } else {
+      out.at(file.position());
+      put(cells, columns);
+    }
+    file.add_lines(records.lines());
+    records.pass();
+    file.between_records(outputs);
+  }
+}
+
+TOWPATH_STAGE(CsvRead)
