@@ -43,6 +43,14 @@ struct Node {
   std::vector<Node> items;                     // of a list
   std::vector<std::pair<Node, Node>> entries;  // of a map, in order; keys are scalars and unique
 
+  // Out of line, because here a pair of Nodes is still an incomplete type.
+  Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+  ~Node();
+
   const Node* find(std::string_view key) const;
   const Node* find_key(std::string_view key) const;
 };
