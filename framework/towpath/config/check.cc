@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -438,7 +439,7 @@ Object check_fields(Document& document, const Node& value, const std::vector<Fie
     const Node* node = find_field_node(value, fields, main_field, field.name);
     if (&field == rest && whole != &field) {
       if (rest_given) {
-        result.emplace_back(field.name, std::move(rest_values));
+        result.emplace_back(field.name, std::exchange(rest_values, {}));
         continue;
       }
       node = nullptr;
