@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import unittest
 
-from harness import TowpathTest, memory, until
+from harness import PLAIN, TowpathTest, memory, until
 
 MIB = 1 << 20
 
@@ -36,6 +36,7 @@ class Processes(TowpathTest):
                 running.wait(20)
                 self.assertEqual(130, running.code, running.text())
 
+    @unittest.skipUnless(PLAIN, "a sanitizer takes memory of its own")
     def test_an_idle_worker_costs_under_8_mib_of_private_memory(self):
         self.config('''
   rows: { generate: { rows: 100000000000, columns: { id: sequence, qty: "int(0, 20)" } } }
@@ -60,6 +61,8 @@ class Memory(TowpathTest):
     ROWS = 17_000_000
 
     def bounded(self, rows, seconds):
+        if not PLAIN:
+            self.skipTest("a sanitizer takes memory of its own")
         self.config(f'''
   rows:
     generate:
