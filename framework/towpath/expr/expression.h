@@ -12,13 +12,14 @@
 #include "towpath/message/object.h"
 #include "towpath/message/type.h"
 
-// Typed expressions over the columns of a batch, as they stand in YAML: `qty > $min and country != ''`.
+// Typed expressions over the columns of a batch, as they stand in YAML: `qty > $min and country !=
+// ''`.
 //
 // Types      found when compiled, so a wrong one is an error of `check`, never of a run.
 // Null       as in SQL: an operator on null gives null; and/or are three-valued.
-// Integers   exact: overflow, division by zero and a bad cast fail that row, which its stage rejects.
-// Source     DESIGN.md, "Expressions"; regular expressions are RE2's.
-// Threads    a compiled expression holds scratch memory: one thread at a time.
+// Integers   exact: overflow, division by zero and a bad cast fail that row, which its stage
+// rejects. Source     DESIGN.md, "Expressions"; regular expressions are RE2's. Threads    a
+// compiled expression holds scratch memory: one thread at a time.
 
 namespace towpath {
 
@@ -61,8 +62,8 @@ class Expression {
   // Names of the input columns it reads, each once.
   std::vector<std::string> columns() const;
 
-  // Evaluates all rows of `in` into `result` (cleared first; of type()). Rows that fail are null in `result`
-  // and named in `errors`, in row order, one entry a row at most.
+  // Evaluates all rows of `in` into `result` (cleared first; of type()). Rows that fail are null in
+  // `result` and named in `errors`, in row order, one entry a row at most.
   void run(const Batch& in, ColumnBuilder& result, std::vector<RowError>& errors);
 
  private:
@@ -71,13 +72,13 @@ class Expression {
   std::unique_ptr<Program> program_;
 };
 
-// An aggregate call as `group` takes it: count(), count(x), sum(x), mean(x), min(x), max(x), distinct(x),
-// where x is any expression.
+// An aggregate call as `group` takes it: count(), count(x), sum(x), mean(x), min(x), max(x),
+// distinct(x), where x is any expression.
 struct AggregateCall {
   enum class Function { kCount, kSum, kMean, kMin, kMax, kDistinct };
   Function function;
   std::string argument;  // text of x; empty for count()
-  Type type;             // of the result: int for count and distinct, float for mean, x's type otherwise
+  Type type;  // of the result: int for count and distinct, float for mean, x's type otherwise
   // Throws ExpressionError; offsets are within `text`.
   static AggregateCall parse(std::string_view text, const Schema& input, const Bindings& bindings);
 };
