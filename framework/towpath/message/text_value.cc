@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
 #include "towpath/message/json.h"
 
 namespace towpath {
@@ -53,6 +55,59 @@ bool read_bool(std::string_view text, bool& value) {
 
 bool read_int(std::string_view text, int64_t& value) { return read_number(text, value); }
 bool read_float(std::string_view text, double& value) { return read_number(text, value); }
+
+bool TextValue::read(Type type, std::string_view from) {
+  null = false;
+  switch (type) {
+    case Type::kBool:
+      return read_bool(from, boolean);
+    case Type::kInt:
+      return read_int(from, integer);
+    case Type::kFloat:
+      return read_float(from, real);
+    case Type::kDate:
+      return read_date(from, days);
+    case Type::kTimestamp:
+      return read_timestamp(from, integer);
+    case Type::kString:
+    case Type::kBinary:
+      text = from;
+      return true;
+    case Type::kObject:
+      break;
+  }
+  throw Bug("a text is not an object");
+}
+
+void TextValue::put(ColumnBuilder& column) const {
+  if (null) return column.put_null();
+  switch (column.type()) {
+    case Type::kBool:
+      return column.put_bool(boolean);
+    case Type::kInt:
+    case Type::kTimestamp:
+      return column.put_int(integer);
+    case Type::kFloat:
+      return column.put_float(real);
+    case Type::kDate:
+      return column.put_date(days);
+    case Type::kString:
+    case Type::kBinary:
+    case Type::kObject:
+      return column.put_text(text);
+  }
+}
+
+std::string misfit(std::string_view column, std::string_view text, Type type) {
+  constexpr size_t kShown = 100;
+  return misfit_of(
+      column, format("\"{}\"{}", text.substr(0, kShown), text.size() > kShown ? "…" : ""), type);
+}
+
+std::string misfit_of(std::string_view column, std::string_view shown, Type type) {
+  const bool vowel = type == Type::kInt || type == Type::kObject;
+  return format("{}: {} is not {} {}", column, shown, vowel ? "an" : "a", type_name(type));
+}
 
 void TypeGuess::look(std::string_view text) {
   constexpr unsigned kNumbers = bit(Type::kInt) | bit(Type::kFloat);
