@@ -1,0 +1,36 @@
+#include "towpath/stage/file_sink.h"
+
+#include <charconv>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
+namespace towpath {
+
+void FileSink::open(Services&, std::optional<std::string_view> position) {
+  uint64_t byte = 0;
+  if (position) {
+    const char* const end = position->data() + position->size();
+    const auto [stop, error] = std::from_chars(position->data(), end, byte);
+    expect(error == std::errc() && stop == end,
+           format("\"{}\" is no position in a file", *position));
+  }
+  file_.open(byte);
+  if (byte == 0) begin(file_.buffer());
+}
+
+void FileSink::write(const Batch& in, Outputs&) {
+  for (int64_t number = 0; number < in.rows(); ++number) {
+    row(in, number, file_.buffer());
+    file_.written();
+  }
+}
+
+std::string FileSink::prepare(uint64_t) { return format("{}", file_.sync()); }
+
+// A file is visible at its end only.
+void FileSink::commit(uint64_t, Outputs&) {}
+void FileSink::close() { file_.publish(); }
+void FileSink::discard() { file_.discard(); }
+
+}  // namespace towpath
