@@ -5,8 +5,6 @@
 #include "stages/csv/delimiter.h"
 #include "stages/csv/header.h"
 #include "towpath/base/format.h"
-#include "towpath/message/json.h"
-#include "towpath/message/text_value.h"
 
 using namespace towpath;
 
@@ -114,44 +112,20 @@ bool CsvRead::begin(FileText& file, Outputs& out, bool resumed) {
   return true;
 }
 
-bool CsvRead::parse_cell(const csv::Cell& cell, Type type, Value& value) {
-  const std::string_view text = cell.raw();
-  switch (type) {
-    case Type::kBool:
-      return read_bool(text, value.boolean);
-    case Type::kInt:
-      return read_int(text, value.integer);
-    case Type::kFloat:
-      return read_float(text, value.real);
-    case Type::kDate:
-      return read_date(text, value.days);
-    case Type::kTimestamp:
-      return read_timestamp(text, value.integer);
-    default:
-      return true;
-  }
-}
-
 std::string CsvRead::parse(std::span<const csv::Cell> cells) {
   if (cells.size() != width_) {
     return format("{} cell{}, expected {}", cells.size(), cells.size() == 1 ? "" : "s", width_);
   }
   for (size_t i = 0; i < schema_.size(); ++i) {
-    Value& value = values_[i];
+    TextValue& value = values_[i];
     value.null = cell_of_[i] < 0;
     if (value.null) continue;
     const csv::Cell& cell = cells[static_cast<size_t>(cell_of_[i])];
-    if (is_variable(schema_[i].type)) {
-      value.null = cell.size == 0 && !cell.quoted;
-      continue;
-    }
     // '' is a text only: exports that quote every cell write it for a number that lacks.
-    value.null = cell.size == 0;
-    if (!value.null && !parse_cell(cell, schema_[i].type, value)) {
-      constexpr size_t kShown = 100;
-      return format("{}: \"{}\"{} is not {} {}", schema_[i].name, cell.raw().substr(0, kShown),
-                    cell.size > kShown ? "…" : "", schema_[i].type == Type::kInt ? "an" : "a",
-                    type_name(schema_[i].type));
+    if (cell.size == 0 && !(cell.quoted && is_variable(schema_[i].type))) {
+      value.null = true;
+    } else if (!value.read(schema_[i].type, cell.raw())) {
+      return misfit(schema_[i].name, cell.raw(), schema_[i].type);
     }
   }
   return "";
@@ -161,36 +135,13 @@ void CsvRead::put(std::span<const csv::Cell> cells,
                   const std::vector<ColumnBuilder*>& columns) const {
   for (size_t i = 0; i < columns.size(); ++i) {
     ColumnBuilder& column = *columns[i];
-    const Value& value = values_[i];
-    if (value.null) {
-      column.put_null();
-      continue;
-    }
-    switch (column.type()) {
-      case Type::kBool:
-        column.put_bool(value.boolean);
-        break;
-      case Type::kInt:
-      case Type::kTimestamp:
-        column.put_int(value.integer);
-        break;
-      case Type::kFloat:
-        column.put_float(value.real);
-        break;
-      case Type::kDate:
-        column.put_date(value.days);
-        break;
-      default: {
-        const csv::Cell& cell = cells[static_cast<size_t>(cell_of_[i])];
-        if (cell.doubled) {
-          csv::unquote(cell, [&column](std::string_view piece) {
-            column.text().append(piece.data(), piece.size());
-          });
-          column.end_text();
-        } else {
-          column.put_text(cell.raw());
-        }
-      }
+    if (cell_of_[i] < 0 || !cells[static_cast<size_t>(cell_of_[i])].doubled || values_[i].null) {
+      values_[i].put(column);
+    } else {
+      csv::unquote(cells[static_cast<size_t>(cell_of_[i])], [&column](std::string_view piece) {
+        column.text().append(piece.data(), piece.size());
+      });
+      column.end_text();
     }
   }
 }

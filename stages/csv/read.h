@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "stages/csv/scanner.h"
-#include "towpath/message/type.h"
+#include "towpath/message/text_value.h"
 #include "towpath/stage/file_reader.h"
 
 // Reads CSV files, one row a record. Rows that don't fit are rejected with file, line, byte and
@@ -16,23 +16,12 @@ class CsvRead final : public towpath::FileReader {
   explicit CsvRead(const towpath::Settings& settings);
 
  private:
-  // One typed cell of the row at hand, parsed before the row begins, so that a bad one leaves
-  // nothing behind.
-  struct Value {
-    bool null = false;
-    bool boolean = false;
-    int32_t days = 0;
-    int64_t integer = 0;  // timestamp too
-    double real = 0;
-  };
-
   bool begin(towpath::FileText& file, towpath::Outputs& out, bool resumed) override;
   void read(towpath::FileText& file, towpath::Outputs& out) override;
   // Finds the columns in the header: cell_of_, width_. Returns what is wrong, or nothing.
   std::string match(const std::vector<std::string>& header);
   // Empty, or why the record is no row.
   std::string parse(std::span<const csv::Cell> cells);
-  static bool parse_cell(const csv::Cell& cell, towpath::Type type, Value& value);
   void put(std::span<const csv::Cell> cells,
            const std::vector<towpath::ColumnBuilder*>& columns) const;
 
@@ -44,5 +33,5 @@ class CsvRead final : public towpath::FileReader {
   const int64_t skip_;
   std::vector<int> cell_of_;  // for each column: the cell that holds it; -1: none does
   size_t width_ = 0;          // cells a record of this file must have
-  std::vector<Value> values_;
+  std::vector<towpath::TextValue> values_;  // of the row at hand
 };

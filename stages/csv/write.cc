@@ -3,8 +3,6 @@
 #include <charconv>
 
 #include "stages/csv/delimiter.h"
-#include "towpath/base/error.h"
-#include "towpath/base/format.h"
 #include "towpath/message/json.h"
 
 using namespace towpath;
@@ -23,32 +21,23 @@ StageSpec CsvWrite::describe() {
 }
 
 CsvWrite::CsvWrite(const Settings& settings)
-    : schema_(settings.input()),
+    : FileSink(settings.get_string("path")),
+      schema_(settings.input()),
       delimiter_(delimiter_of(settings)),
-      header_(settings.get_bool("header")),
-      file_(settings.get_string("path")) {
+      header_(settings.get_bool("header")) {
   for (const char c : {delimiter_, '"', '\n', '\r'}) special_[static_cast<unsigned char>(c)] = true;
 }
 
-void CsvWrite::open(Services&, std::optional<std::string_view> position) {
-  uint64_t byte = 0;
-  if (position) {
-    const auto [end, error] =
-        std::from_chars(position->data(), position->data() + position->size(), byte);
-    expect(error == std::errc() && end == position->data() + position->size(),
-           "position of csv.write");
-  }
-  file_.open(byte);
-  if (byte > 0 || !header_) return;
+void CsvWrite::begin(std::string& out) {
+  if (!header_) return;
   for (size_t i = 0; i < schema_.size(); ++i) {
-    if (i > 0) file_.buffer() += delimiter_;
-    put_text(schema_[i].name);
+    if (i > 0) out += delimiter_;
+    put_text(schema_[i].name, out);
   }
-  file_.buffer() += '\n';
+  out += '\n';
 }
 
-void CsvWrite::put_text(std::string_view text) {
-  std::string& out = file_.buffer();
+void CsvWrite::put_text(std::string_view text, std::string& out) const {
   bool quoted = text.empty();
   for (const char c : text) quoted |= special_[static_cast<unsigned char>(c)];
   if (!quoted) {
@@ -64,16 +53,16 @@ void CsvWrite::put_text(std::string_view text) {
   out += '"';
 }
 
-void CsvWrite::put_value(const Batch& in, const Column& column, size_t index, int64_t row) {
-  std::string& out = file_.buffer();
+void CsvWrite::put_value(const Batch& in, size_t index, int64_t row, std::string& out) const {
+  const Column& column = in.column(index);
+  if (column.is_null(row)) return;
   switch (column.type) {
     case Type::kBool:
       out += column.bool_at(row) ? "true" : "false";
       break;
     case Type::kInt: {
       char digits[24];
-      const auto end = std::to_chars(digits, digits + sizeof digits, column.int_at(row)).ptr;
-      out.append(digits, end);
+      out.append(digits, std::to_chars(digits, digits + sizeof digits, column.int_at(row)).ptr);
       break;
     }
     case Type::kFloat:
@@ -87,32 +76,20 @@ void CsvWrite::put_value(const Batch& in, const Column& column, size_t index, in
       break;
     case Type::kString:
     case Type::kBinary:
-      put_text(column.text_at(row));
+      put_text(column.text_at(row), out);
       break;
     case Type::kObject:
-      put_text(to_json(in.value(row, index)));
+      put_text(to_json(in.value(row, index)), out);
       break;
   }
 }
 
-void CsvWrite::write(const Batch& in, Outputs&) {
-  std::vector<const Column*> columns;
-  for (size_t i = 0; i < schema_.size(); ++i) columns.push_back(&in.column(i));
-  for (int64_t row = 0; row < in.rows(); ++row) {
-    for (size_t i = 0; i < columns.size(); ++i) {
-      if (i > 0) file_.buffer() += delimiter_;
-      if (!columns[i]->is_null(row)) put_value(in, *columns[i], i, row);
-    }
-    file_.buffer() += '\n';
-    file_.written();
+void CsvWrite::row(const Batch& in, int64_t row, std::string& out) {
+  for (size_t i = 0; i < schema_.size(); ++i) {
+    if (i > 0) out += delimiter_;
+    put_value(in, i, row, out);
   }
+  out += '\n';
 }
-
-std::string CsvWrite::prepare(uint64_t) { return format("{}", file_.sync()); }
-
-// A file is visible at its end only.
-void CsvWrite::commit(uint64_t, Outputs&) {}
-void CsvWrite::close() { file_.publish(); }
-void CsvWrite::discard() { file_.discard(); }
 
 TOWPATH_STAGE(CsvWrite)
