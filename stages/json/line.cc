@@ -1,0 +1,61 @@
+#include "stages/json/line.h"
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
+namespace json {
+namespace {
+
+void encode_nested(towpath::Encoder& out, simdjson::dom::element value, size_t depth) {
+  using simdjson::dom::element_type;
+  if (depth > towpath::kMaxDepth) {
+    throw towpath::NotSerialisable(towpath::format("nested deeper than {}", towpath::kMaxDepth));
+  }
+  switch (value.type()) {
+    case element_type::NULL_VALUE:
+      return out.nil();
+    case element_type::BOOL:
+      return out.boolean(value.get_bool().value_unsafe());
+    case element_type::INT64:
+      return out.integer(value.get_int64().value_unsafe());
+    case element_type::UINT64:
+      return out.unsigned_integer(value.get_uint64().value_unsafe());
+    case element_type::DOUBLE:
+      return out.real(value.get_double().value_unsafe());
+    case element_type::STRING:
+      return out.string(value.get_string().value_unsafe());
+    case element_type::ARRAY: {
+      // size() saturates at 2^24 - 1: counting is always right.
+      size_t size = 0;
+      const simdjson::dom::array array = value.get_array().value_unsafe();
+      for ([[maybe_unused]] const auto each : array) ++size;
+      out.array(size);
+      for (const simdjson::dom::element each : array) encode_nested(out, each, depth + 1);
+      return;
+    }
+    case element_type::OBJECT: {
+      size_t size = 0;
+      const simdjson::dom::object object = value.get_object().value_unsafe();
+      for ([[maybe_unused]] const auto each : object) ++size;
+      out.map(size);
+      for (const auto [key, each] : object) {
+        out.string(key);
+        encode_nested(out, each, depth + 1);
+      }
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void pass_byte_order_mark(towpath::TextWindow& window) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (!window.at_end() && window.text().starts_with(kByteOrderMark)) {
+    window.consume(kByteOrderMark.size());
+  }
+}
+
+void encode(towpath::Encoder& out, simdjson::dom::element value) { encode_nested(out, value, 1); }
+
+}  // namespace json
