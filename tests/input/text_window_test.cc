@@ -36,7 +36,8 @@ TEST_CASE("next_line: knows where each line begins across the window's edges") {
     text += std::string(static_cast<size_t>(i * 7919 % 1201), static_cast<char>('a' + i % 26));
     text += i % 3 == 0 ? "\r\n" : "\n";
   }
-  text += std::string(700'000, 'x') + "\nend";
+  text.append(700'000, 'x');
+  text += "\nend";
   for (const std::string& data : {text, gzip(text)}) {
     InputFile file(folder.file("a", data));
     TextWindow window(file);
