@@ -83,7 +83,14 @@ void Encoder::boolean(bool value) {
 }
 void Encoder::integer(int64_t value) { state_->packer.pack_int64(value); }
 void Encoder::unsigned_integer(uint64_t value) { state_->packer.pack_uint64(value); }
-void Encoder::real(double value) { state_->packer.pack_double(value); }
+
+void Encoder::real(double value) {
+  // Not pack_double: it turns 3.0 into an integer, and -0.0 into 0.
+  const auto bits = std::bit_cast<uint64_t>(value);
+  char bytes[9] = {static_cast<char>(0xcb)};
+  for (int i = 0; i < 8; ++i) bytes[i + 1] = static_cast<char>(bits >> (56 - 8 * i));
+  state_->stream.write(bytes, sizeof bytes);
+}
 
 void Encoder::string(std::string_view value) {
   const uint32_t size = checked_size(value.size());
