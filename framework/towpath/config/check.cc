@@ -170,7 +170,7 @@ class FieldCheck {
     if (field_.kind == FieldKind::kBytes) return show_bytes(static_cast<uint64_t>(bound));
     if (field_.kind == FieldKind::kDuration)
       return show_duration(Millis{static_cast<int64_t>(bound)});
-    if (bound == std::floor(bound) && std::abs(bound) < 1e15) {
+    if (bound == std::floor(bound) && std::abs(bound) < 1e17) {
       return format("{}", static_cast<int64_t>(bound));
     }
     return format("{}", bound);

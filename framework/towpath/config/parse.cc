@@ -237,8 +237,8 @@ class Builder final : public YAML::EventHandler {
     if (node.kind == Node::Kind::kMap) {
       for (size_t i = 0; i < node.entries.size(); ++i) {
         if (!looks_cut(node.entries[i].second)) continue;
-        report_cut(node.entries[i].second);
         int open = bracket_balance(node.entries[i].second.text);
+        report_cut(node.entries[i].second);
         size_t end = i + 1;
         while (end < node.entries.size() && open > 0 &&
                node.entries[end].second.kind == Node::Kind::kNull) {
@@ -249,8 +249,8 @@ class Builder final : public YAML::EventHandler {
     } else {
       for (size_t i = 0; i < node.items.size(); ++i) {
         if (!looks_cut(node.items[i])) continue;
-        report_cut(node.items[i]);
         int open = bracket_balance(node.items[i].text);
+        report_cut(node.items[i]);
         size_t end = i + 1;
         while (end < node.items.size() && open > 0) open += bracket_balance(node.items[end++].text);
         erase(node.items, i + 1, end);
@@ -262,7 +262,7 @@ class Builder final : public YAML::EventHandler {
     from.erase(from.begin() + static_cast<std::ptrdiff_t>(first),
                from.begin() + static_cast<std::ptrdiff_t>(last));
   }
-  void report_cut(const Node& value) {
+  void report_cut(Node& value) {
     const std::string_view rest = from(value.mark);
     size_t end = 0;
     for (int open = 0; end < rest.size(); ++end) {
@@ -277,6 +277,7 @@ class Builder final : public YAML::EventHandler {
                    "a comma inside { } or [ ] ends the value here",
                    has_double ? std::string("quote the expression")
                               : format("quote the expression: \"{}\"", whole)});
+    value.text = whole;
   }
 
   Document& document_;

@@ -23,7 +23,7 @@ std::vector<FieldSpec> pipeline_fields() {
       field("memory", FieldKind::kBytes).range(1 << 20, 1ull << 50),
       field("cores", FieldKind::kInt).range(1, 4096),
       field("max_rejects", FieldKind::kString).default_value("0"),
-      field("seed", FieldKind::kInt).range(0, 9.2e18).default_value("0"),
+      field("seed", FieldKind::kInt).range(0, 9007199254740992).default_value("0"),
       field("batch_rows", FieldKind::kInt).range(1, 1 << 20).default_value("65536"),
   };
 }
