@@ -60,13 +60,14 @@ PluginSpecs read_or_scan(const std::string& plugin, const ScanRunner& run_in_chi
   PluginSpecs found;
   try {
     found = from_bytes<PluginSpecs>(run_in_child(plugin));
+    found.decode();
   } catch (const std::exception& error) {
     const std::string why = error.what();
     if (why.find(plugin) != why.npos) throw;
     throw Invalid(format("plugin {}: the process that scanned it failed: {}", plugin, why));
   }
   try {
-    write_sidecar(plugin, key, found);
+    if (found.abi == TOWPATH_ABI_TAG) write_sidecar(plugin, key, found);
   } catch (const SystemError&) {
     // A folder that only root can write: the next run scans again.
   }

@@ -1,0 +1,3 @@
+extern "C" int towpath_test_gone();
+
+int towpath_test_gone() { return 0; }
