@@ -117,7 +117,7 @@ enum class Pill : uint8_t { kEnd, kStop };
 
 // ── worker → coordinator ──
 
-enum class FromWorker : uint8_t { kReady, kCommit, kFailed, kLog };
+enum class FromWorker : uint8_t { kReady, kCommit, kFailed };
 
 struct Ready {
   int next_port = -1;

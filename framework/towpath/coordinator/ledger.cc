@@ -1,0 +1,573 @@
+#include "towpath/coordinator/ledger.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "towpath/base/format.h"
+
+namespace towpath {
+namespace {
+
+constexpr size_t kMaxOpenLeases = 4096;  // of one stage: what is committed ahead of its turn is bounded
+constexpr uint64_t kPrefetchMicros = 2000;
+constexpr size_t kMaxDepth = 32;
+constexpr uint64_t kNameBytes = 256;  // what the name of a small batch costs, besides its image
+
+}  // namespace
+
+Ledger::Ledger(const Plan& plan, Arena& arena) : plan_(plan), arena_(arena) {
+  edges_.resize(plan.edges.size());
+  for (const PlanEdge& edge : plan.edges) edges_[static_cast<size_t>(edge.id)].plan = &edge;
+  stages_.resize(plan.stages.size());
+  for (const PlanStage& stage : plan.stages) {
+    StageRecord& record = stages_[static_cast<size_t>(stage.id)];
+    record.plan = &stage;
+    record.seats.resize(static_cast<size_t>(stage.workers));
+    for (const PlanOutput& output : stage.outputs) {
+      OutputRecord out;
+      out.edges = output.edges;
+      record.outputs.push_back(std::move(out));
+    }
+    record.outputs.emplace_back();  // rejects
+    record.finished.resize(static_cast<size_t>(ports(record)));
+    record.counts.steps.resize(stage.steps.size());
+  }
+}
+
+int Ledger::port_of(const StageRecord& stage, size_t input) const {
+  return input_edge(stage, input).plan->to_port;
+}
+
+int Ledger::ports(const StageRecord& stage) const {
+  int count = 0;
+  for (size_t input = 0; input < stage.plan->inputs.size(); ++input) {
+    count = std::max(count, port_of(stage, input) + 1);
+  }
+  return count;
+}
+
+void Ledger::change(SeatRecord& seat, WorkerEvent event) {
+  if (seat.state == WorkerState::kBusy) --computing_;
+  seat.state = kWorkerLifecycle.after(seat.state, event);
+  if (seat.state == WorkerState::kBusy) ++computing_;
+}
+
+Ledger::LeaseRecord* Ledger::find_lease(StageRecord& stage, uint64_t id) {
+  // Leases lie in order of their ids.
+  const auto found = std::lower_bound(
+      stage.leases.begin(), stage.leases.end(), id,
+      [](const LeaseRecord& lease, uint64_t wanted) { return lease.id < wanted; });
+  return found != stage.leases.end() && found->id == id ? &*found : nullptr;
+}
+
+// ── events ──
+
+void Ledger::worker_ready(Seat seat, int next_port) {
+  change(seat_of(seat), WorkerEvent::kReady);
+  if (stage_of(seat).next_port < 0) stage_of(seat).next_port = next_port;
+}
+
+void Ledger::worker_gone(Seat seat) {
+  StageRecord& stage = stage_of(seat);
+  SeatRecord& place = seat_of(seat);
+  for (const uint64_t id : std::exchange(place.leases, {})) {
+    LeaseRecord& lease = *find_lease(stage, id);
+    lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kDeath);
+    for (const Grant& grant : std::exchange(lease.grants, {})) {
+      give_back(stage.outputs[static_cast<size_t>(grant.output)], grant.block);
+    }
+    lease.want.reset();
+    lease.wants_more = false;
+    lease.seat = -1;
+    ++lease.attempt;
+  }
+  work_.erase(seat);  // leased, but not sent
+  std::erase_if(rooms_, [seat](const GrantedRoom& room) { return room.seat == seat; });
+  change(place, WorkerEvent::kExit);
+}
+
+void Ledger::worker_restarted(Seat seat) { change(seat_of(seat), WorkerEvent::kRestart); }
+
+void Ledger::worker_pilled(Seat seat) { change(seat_of(seat), WorkerEvent::kPill); }
+
+bool Ledger::commit(Seat seat, Commit&& commit) {
+  StageRecord& stage = stage_of(seat);
+  SeatRecord& place = seat_of(seat);
+  if (place.leases.empty() || place.leases.front() != commit.lease) return false;
+  LeaseRecord& lease = *find_lease(stage, commit.lease);
+  if (lease.attempt != commit.attempt || lease.state != LeaseState::kRunning) return false;
+  apply_outputs(stage, lease, std::move(commit.outputs));
+  StageCounts& counts = stage.counts;
+  for (size_t step = 0; step < commit.counts.size() && step < counts.steps.size(); ++step) {
+    counts.steps[step].in += commit.counts[step].in;
+    counts.steps[step].out += commit.counts[step].out;
+    counts.steps[step].rejected += commit.counts[step].rejected;
+  }
+  for (const auto& [name, amount] : commit.counters) counts.counters[name] += amount;
+  counts.busy_us += commit.busy_us;
+  if (commit.final) {
+    close_lease(stage, lease, place, commit);
+  } else {
+    if (commit.cursor) {
+      lease.cursor = *commit.cursor;
+      std::fill(lease.applied.begin(), lease.applied.end(), 0);
+    }
+    lease.wants_more = true;
+    if (commit.want) {
+      if (commit.want->output < 0 ||
+          static_cast<size_t>(commit.want->output) >= stage.outputs.size()) {
+        throw Invalid("a worker wants room on an output that does not exist");
+      }
+      lease.want = commit.want;
+      lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kWant);
+      change(place, WorkerEvent::kWant);
+    }
+  }
+  take_turns(stage);
+  end_if_done(stage);
+  return true;
+}
+
+void Ledger::apply_outputs(StageRecord& stage, LeaseRecord& lease,
+                           std::vector<OutBatch>&& outputs) {
+  for (OutBatch& out : outputs) {
+    if (out.output < 0 || static_cast<size_t>(out.output) >= stage.outputs.size()) {
+      throw Invalid("a worker committed to an output that does not exist");
+    }
+    const size_t number = static_cast<size_t>(out.output);
+    OutputRecord& output = stage.outputs[number];
+    if (out.batch.blocks.empty()) {
+      charge(output, out.batch.image.size() + kNameBytes);
+    } else {
+      const Block& block = out.batch.blocks.front();
+      const auto granted =
+          std::find_if(lease.grants.begin(), lease.grants.end(), [&](const Grant& grant) {
+            return grant.output == out.output && grant.block.offset == block.offset &&
+                   grant.block.size == block.size;
+          });
+      if (granted == lease.grants.end() || out.batch.size > block.size) {
+        throw Invalid("a worker committed a block that it was not granted");
+      }
+      lease.grants.erase(granted);
+      output.usual_bytes = std::max<uint64_t>(output.usual_bytes, block.size);
+    }
+    ++lease.applied[number];
+    ++lease.made[number];
+    lease.outputs.push_back(std::move(out));
+  }
+}
+
+void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, SeatRecord& seat,
+                         const Commit& commit) {
+  for (const Grant& grant : std::exchange(lease.grants, {})) {
+    give_back(stage.outputs[static_cast<size_t>(grant.output)], grant.block);
+  }
+  // What a lease usually makes: rises at once, falls slowly.
+  for (size_t number = 0; number + 1 < stage.outputs.size(); ++number) {
+    OutputRecord& output = stage.outputs[number];
+    uint64_t largest = 0;
+    for (const OutBatch& out : lease.outputs) {
+      if (out.output == static_cast<int>(number) && !out.batch.blocks.empty()) {
+        largest = std::max(largest, out.batch.size);
+      }
+    }
+    if (lease.made[number] == 0) continue;
+    output.usual_bytes = std::max(largest, output.usual_bytes - output.usual_bytes / 8);
+    if (output.usual_bytes < kInlineBytes) output.usual_bytes = 0;
+    output.usual_count = std::max(lease.made[number], output.usual_count - 1);
+  }
+  if (lease.input) {
+    EdgeRecord& edge = input_edge(stage, lease.from_input);
+    drop_batch(lease.input->name);
+    edge.used -= lease.input->charge;
+    edge.taken += lease.input->name.rows;
+    edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kTake);
+    lease.input.reset();
+  }
+  stage.next_port = commit.next_port;
+  switch (lease.kind) {
+    case LeaseKind::kRead:
+      stage.token = commit.cursor;
+      stage.source_ended = stage.source_ended || commit.ended;
+      stage.counts.done = commit.done;
+      stage.counts.total = commit.total;
+      break;
+    case LeaseKind::kFinish: stage.finished[static_cast<size_t>(lease.port)] = true; break;
+    case LeaseKind::kPrepare: stage.prepared = true; break;
+    case LeaseKind::kCommit: stage.committed = true; break;
+    case LeaseKind::kProcess: break;
+  }
+  ++stage.counts.leases;
+  seat.us_per_lease =
+      seat.us_per_lease == 0 ? commit.busy_us : (seat.us_per_lease * 7 + commit.busy_us) / 8;
+  lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kCommit);
+  lease.seat = -1;
+  seat.leases.pop_front();
+  if (seat.leases.empty()) change(seat, WorkerEvent::kCommitLast);
+}
+
+// ── order ──
+
+void Ledger::take_turns(StageRecord& stage) {
+  while (!stage.leases.empty()) {
+    LeaseRecord& lease = stage.leases.front();
+    for (OutBatch& out : lease.outputs) release(stage, lease, std::move(out));
+    lease.outputs.clear();
+    if (lease.state != LeaseState::kHeld) return;
+    lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kTurn);
+    stage.leases.pop_front();
+  }
+}
+
+void Ledger::release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& out) {
+  const size_t number = static_cast<size_t>(out.output);
+  OutputRecord& output = stage.outputs[number];
+  const bool is_reject = number + 1 == stage.outputs.size();
+  const uint64_t charge =
+      out.batch.blocks.empty() ? out.batch.image.size() + kNameBytes : out.batch.blocks.front().size;
+  const size_t readers = is_reject ? 1 : output.edges.size();
+  if (!out.batch.blocks.empty()) {
+    const Block& block = out.batch.blocks.front();
+    if (readers == 0) {
+      arena_.free(block);
+    } else {
+      blocks_[block.offset] = {block, static_cast<uint32_t>(readers)};
+    }
+  }
+  if (is_reject) {
+    stage.counts.rejected += out.batch.rows;
+    rejects_.push_back({stage.plan->id, std::move(out.batch)});
+    return;
+  }
+  if (number == 0) stage.counts.out += out.batch.rows;
+  stage.counts.bytes += out.batch.size;
+  for (const int edge_number : output.edges) {
+    EdgeRecord& edge = edges_[static_cast<size_t>(edge_number)];
+    edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kRelease);
+    edge.queue.push_back({lease.sequence, out.batch, edge.released, charge});
+    edge.released += out.batch.rows;
+  }
+}
+
+// The lowest sequence that the stage may still release.
+Sequence Ledger::floor_of(const StageRecord& stage) const {
+  if (stage.ended) return Sequence::never();
+  if (!stage.leases.empty()) return stage.leases.front().sequence;
+  if (stage.plan->role == Role::kSource) {
+    return stage.source_ended ? Sequence::never() : Sequence{stage.plan->id, stage.next_read};
+  }
+  Sequence floor = Sequence::never();
+  for (size_t input = 0; input < stage.plan->inputs.size(); ++input) {
+    floor = std::min(floor, floor_of_input(stage, input));
+  }
+  // All read: only the flush is left.
+  return std::min(floor, Sequence::end_of(stage.plan->sources.back()));
+}
+
+Sequence Ledger::floor_of_input(const StageRecord& stage, size_t input) const {
+  const EdgeRecord& edge = input_edge(stage, input);
+  if (!edge.queue.empty()) return edge.queue.front().sequence;
+  if (edge.state != EdgeState::kOpen) return Sequence::never();
+  return floor_of(stages_[static_cast<size_t>(edge.plan->from_stage)]);
+}
+
+// The input whose next batch is the next in order; none: it has not come yet.
+std::optional<size_t> Ledger::pick_input(const StageRecord& stage) const {
+  const size_t inputs = stage.plan->inputs.size();
+  const bool chooses = stage.next_port >= 0;
+  if (inputs == 1 && !chooses) {
+    return input_edge(stage, 0).queue.empty() ? std::nullopt : std::optional<size_t>(0);
+  }
+  std::optional<size_t> best;
+  Sequence lowest = Sequence::never();
+  for (size_t input = 0; input < inputs; ++input) {
+    if (chooses && port_of(stage, input) != stage.next_port) continue;
+    const Sequence floor = floor_of_input(stage, input);
+    if (floor < lowest) {
+      lowest = floor;
+      best = input;
+    }
+  }
+  if (!best || input_edge(stage, *best).queue.empty()) return std::nullopt;
+  return best;
+}
+
+// The port to flush: all its edges have ended and are read, and nothing of the stage is under way.
+std::optional<int> Ledger::port_to_finish(const StageRecord& stage) const {
+  if (!stage.leases.empty() || stage.plan->role != Role::kStage || stage.ended) return std::nullopt;
+  const auto drained = [&](int port) {
+    for (size_t input = 0; input < stage.plan->inputs.size(); ++input) {
+      if (port >= 0 && port_of(stage, input) != port) continue;
+      const EdgeRecord& edge = input_edge(stage, input);
+      if (edge.state == EdgeState::kOpen || !edge.queue.empty()) return false;
+    }
+    return true;
+  };
+  for (int port = 0; port < static_cast<int>(stage.finished.size()); ++port) {
+    if (stage.finished[static_cast<size_t>(port)]) continue;
+    if (stage.next_port >= 0) {  // a stage that chooses hears of the end of the port it asked for
+      if (port == stage.next_port && drained(port)) return port;
+      continue;
+    }
+    return drained(-1) ? std::optional<int>(port) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+void Ledger::end_if_done(StageRecord& stage) {
+  if (stage.ended || !stage.leases.empty()) return;
+  if (stage.plan->role == Role::kSource) {
+    if (!stage.source_ended) return;
+  } else {
+    for (size_t input = 0; input < stage.plan->inputs.size(); ++input) {
+      EdgeRecord& edge = input_edge(stage, input);
+      if (edge.state == EdgeState::kOpen || !edge.queue.empty()) return;
+      edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kDrain);
+    }
+    if (stage.plan->role == Role::kStage &&
+        !std::all_of(stage.finished.begin(), stage.finished.end(), [](bool done) { return done; })) {
+      return;
+    }
+  }
+  stage.ended = true;
+  for (OutputRecord& output : stage.outputs) {
+    for (const int number : output.edges) {
+      EdgeRecord& edge = edges_[static_cast<size_t>(number)];
+      edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kEnd);
+      end_if_done(stages_[static_cast<size_t>(edge.plan->to_stage)]);  // it may have read all already
+    }
+  }
+}
+
+// ── leases ──
+
+Ledger::LeaseRecord& Ledger::new_lease(StageRecord& stage, LeaseKind kind, Sequence sequence,
+                                       int port) {
+  LeaseRecord& lease = stage.leases.emplace_back();
+  lease.id = next_lease_++;
+  lease.kind = kind;
+  lease.sequence = sequence;
+  lease.port = port;
+  lease.applied.resize(stage.outputs.size());
+  lease.made.resize(stage.outputs.size());
+  return lease;
+}
+
+Ledger::LeaseRecord* Ledger::returned_lease(StageRecord& stage) {
+  for (LeaseRecord& lease : stage.leases) {
+    if (lease.state == LeaseState::kReturned) return &lease;
+  }
+  return nullptr;
+}
+
+// Room for a lease that is not the lowest: it must not take what the lowest counts on.
+bool Ledger::can_open(const StageRecord& stage) const {
+  if (stage.leases.empty()) return true;
+  if (stage.leases.size() >= kMaxOpenLeases) return false;
+  for (size_t number = 0; number + 1 < stage.outputs.size(); ++number) {
+    const OutputRecord& output = stage.outputs[number];
+    if (!output.edges.empty() &&
+        !has_room(output, std::max(output.usual_bytes, kInlineBytes), false)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Ledger::has_work(StageRecord& stage) {
+  if (returned_lease(stage) != nullptr) return true;
+  if (!can_open(stage)) return false;
+  if (stage.plan->role == Role::kSource) return !stage.source_ended;
+  return pick_input(stage) || port_to_finish(stage);
+}
+
+bool Ledger::lease_one(Seat seat) {
+  StageRecord& stage = stage_of(seat);
+  const SeatRecord& place = seat_of(seat);
+  if (LeaseRecord* lease = returned_lease(stage)) {
+    if (!place.leases.empty()) return false;
+    lease->state = kLeaseLifecycle.after(lease->state, LeaseEvent::kGrant);
+    hand_out(seat, *lease);
+    return true;
+  }
+  if (!can_open(stage)) return false;
+  if (stage.plan->role == Role::kSource) {
+    if (stage.source_ended) return false;
+    hand_out(seat, new_lease(stage, LeaseKind::kRead, {stage.plan->id, stage.next_read++}, 0));
+    return true;
+  }
+  if (const std::optional<size_t> input = pick_input(stage)) {
+    EdgeRecord& edge = input_edge(stage, *input);
+    LeaseRecord& lease = new_lease(stage, LeaseKind::kProcess, edge.queue.front().sequence,
+                                   port_of(stage, *input));
+    lease.input = std::move(edge.queue.front());
+    lease.from_input = *input;
+    edge.queue.pop_front();
+    hand_out(seat, lease);
+    return true;
+  }
+  if (const std::optional<int> port = port_to_finish(stage)) {
+    hand_out(seat, new_lease(stage, LeaseKind::kFinish,
+                             Sequence::end_of(stage.plan->sources.back()), *port));
+    return true;
+  }
+  return false;
+}
+
+size_t Ledger::depth_for(const StageRecord& stage, const SeatRecord& seat) const {
+  if (stage.next_port >= 0 || seat.us_per_lease == 0) return 1;
+  return std::clamp<size_t>(kPrefetchMicros / seat.us_per_lease + 1, 2, kMaxDepth);
+}
+
+void Ledger::answer(std::vector<Work>& work, std::vector<GrantedRoom>& rooms) {
+  // Most downstream first: it frees what the others wait for.
+  bool starved = false;
+  for (size_t id = stages_.size(); id-- > 0;) {
+    StageRecord& stage = stages_[id];
+    if (stage.ended) continue;
+    grant_rooms(stage);
+    bool idle_left = false;  // what an idle sibling could not get, nobody prefetches
+    const auto seat_at = [id](size_t number) {
+      return Seat{static_cast<int>(id), static_cast<int>(number)};
+    };
+    for (size_t number = 0; number < stage.seats.size(); ++number) {
+      if (stage.seats[number].state != WorkerState::kIdle) continue;
+      if (computing_ >= plan_.cores) {
+        // The core that frees next is for this one: nobody upstream prefetches past it.
+        starved = starved || has_work(stage);
+        break;
+      }
+      if (!lease_one(seat_at(number))) {
+        idle_left = true;
+        break;
+      }
+    }
+    if (idle_left || starved) continue;
+    for (size_t number = 0; number < stage.seats.size(); ++number) {
+      SeatRecord& seat = stage.seats[number];
+      while (seat.state == WorkerState::kBusy && seat.leases.size() < depth_for(stage, seat)) {
+        if (!lease_one(seat_at(number))) break;
+      }
+    }
+  }
+  work.clear();
+  for (auto& [seat, leases] : std::exchange(work_, {})) work.push_back({seat, std::move(leases)});
+  rooms = std::exchange(rooms_, {});
+}
+
+// ── rejects ──
+
+std::optional<Ledger::RejectBatch> Ledger::next_reject() {
+  if (rejects_.empty()) return std::nullopt;
+  RejectBatch reject = std::move(rejects_.front());
+  rejects_.pop_front();
+  return reject;
+}
+
+void Ledger::reject_taken(const RejectBatch& reject) {
+  OutputRecord& output = stages_[static_cast<size_t>(reject.stage)].outputs.back();
+  discharge(output, reject.batch.blocks.empty() ? reject.batch.image.size() + kNameBytes
+                                                : reject.batch.blocks.front().size);
+  drop_batch(reject.batch);
+}
+
+// ── the end ──
+
+bool Ledger::all_ended() const {
+  return std::all_of(stages_.begin(), stages_.end(),
+                     [](const StageRecord& stage) { return stage.ended; });
+}
+
+void Ledger::begin_prepare() {
+  for (StageRecord& stage : stages_) {
+    if (stage.plan->role != Role::kSink) continue;
+    const Seat seat{stage.plan->id, 0};
+    hand_out(seat, new_lease(stage, LeaseKind::kPrepare, Sequence::never(), 0));
+  }
+}
+
+void Ledger::begin_commit() {
+  for (StageRecord& stage : stages_) {
+    if (stage.plan->role != Role::kSink) continue;
+    const Seat seat{stage.plan->id, 0};
+    hand_out(seat, new_lease(stage, LeaseKind::kCommit, Sequence::never(), 0));
+  }
+}
+
+bool Ledger::all_prepared() const {
+  return std::all_of(stages_.begin(), stages_.end(), [](const StageRecord& stage) {
+    return stage.plan->role != Role::kSink || stage.prepared;
+  });
+}
+
+bool Ledger::all_committed() const {
+  return std::all_of(stages_.begin(), stages_.end(), [](const StageRecord& stage) {
+    return stage.plan->role != Role::kSink || stage.committed;
+  });
+}
+
+std::string Ledger::stall() const {
+  if (computing_ > 0 || all_ended() || !rejects_.empty()) return "";
+  std::string text;
+  for (const StageRecord& stage : stages_) {
+    for (const SeatRecord& seat : stage.seats) {
+      if (seat.state == WorkerState::kStarting || seat.state == WorkerState::kGone) return "";
+    }
+    for (const LeaseRecord& lease : stage.leases) {
+      if (lease.state != LeaseState::kWaiting) continue;
+      text += format("\n  stage \"{}\" waits for {} bytes of room", stage.plan->name,
+                     lease.want->bytes);
+      break;
+    }
+  }
+  return text.empty() ? "\n  no stage has anything to do" : text;
+}
+
+// ── counts ──
+
+WorkerState Ledger::state(Seat seat) const {
+  return stages_[static_cast<size_t>(seat.stage)].seats[static_cast<size_t>(seat.number)].state;
+}
+
+int Ledger::busy_workers(int stage) const {
+  const auto& seats = stages_[static_cast<size_t>(stage)].seats;
+  return static_cast<int>(std::count_if(seats.begin(), seats.end(), [](const SeatRecord& seat) {
+    return seat.state == WorkerState::kBusy;
+  }));
+}
+
+Ledger::EdgeCounts Ledger::edge_counts(int number) const {
+  const EdgeRecord& edge = edges_[static_cast<size_t>(number)];
+  return {edge.queue.size(), edge.used, edge.released, edge.taken};
+}
+
+std::optional<Ledger::Held> Ledger::held_by(Seat seat) const {
+  const StageRecord& stage = stages_[static_cast<size_t>(seat.stage)];
+  const SeatRecord& place = stage.seats[static_cast<size_t>(seat.number)];
+  if (place.leases.empty()) return std::nullopt;
+  for (const LeaseRecord& lease : stage.leases) {
+    if (lease.id != place.leases.front()) continue;
+    Held held{lease.id, lease.kind, lease.attempt, 0, 0, {}};
+    if (lease.input) {
+      held.first_row = lease.input->first_row;
+      held.rows = lease.input->name.rows;
+      held.batch = lease.input->name;
+    }
+    return held;
+  }
+  return std::nullopt;
+}
+
+void Ledger::check_balance() const {
+  for (const EdgeRecord& edge : edges_) {
+    const PlanStage& from = plan_.stages[static_cast<size_t>(edge.plan->from_stage)];
+    const PlanStage& reader = plan_.stages[static_cast<size_t>(edge.plan->to_stage)];
+    expect(edge.released == edge.taken && edge.used == 0,
+           format("the books balance on the edge {} -> {}: {} rows released, {} taken, {} bytes held",
+                  from.name, reader.name, edge.released, edge.taken, edge.used));
+  }
+  expect(blocks_.empty() && arena_.used() == 0,
+         format("no block is in use at the end: {} bytes are", arena_.used()));
+}
+
+}  // namespace towpath

@@ -1,0 +1,245 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "towpath/coordinator/states.h"
+#include "towpath/graph/plan.h"
+#include "towpath/memory/arena.h"
+#include "towpath/worker/protocol.h"
+
+// The coordinator's record of every batch, lease and count: who may have what, in which order, and who gets
+// which block of the arena. It does no input or output: events go in, answers come out, so that it can be
+// tested and modelled alone.
+//
+// Order      leases of a stage are granted in the order of its input and their outputs released in that order,
+//            whatever order they are committed in. A fan-in takes the lowest (sequence, position in `from`).
+// Room       an edge holds at most its share of the arena. The lowest uncommitted lease of a stage has a
+//            reserve that the others can't take, and its parts are released at once: so it always goes on.
+// Death      what a dead worker held is leased again before anything else, first to last, to a worker that
+//            holds nothing; outputs of its parts that were applied stand, and are skipped.
+// Cost       an event costs O(stages + workers), whatever lies on the edges.
+// Threads    one.
+
+namespace towpath {
+
+// A place in the order of all rows: which source, which of its reads. A flush stands behind the last read.
+struct Sequence {
+  int source = 0;
+  uint64_t number = 0;
+  auto operator<=>(const Sequence&) const = default;
+  static Sequence end_of(int source) { return {source, UINT64_MAX}; }
+  static Sequence never() { return {INT32_MAX, UINT64_MAX}; }
+};
+
+// A worker's place in a pool; the process in it may change.
+struct Seat {
+  int stage = 0;
+  int number = 0;  // from 0
+  auto operator<=>(const Seat&) const = default;
+};
+
+class Ledger {
+ public:
+  Ledger(const Plan& plan, Arena& arena);
+
+  // ── events ──
+  void worker_ready(Seat seat, int next_port);
+  // False: the commit was stale, nothing changed. Throws Invalid for one that can't be true (a block not granted,
+  // an output that does not exist): the worker is broken and must be killed.
+  bool commit(Seat seat, Commit&& commit);
+  // The process of this seat has ended; what it held is taken back. `restart`: another will come.
+  void worker_gone(Seat seat);
+  void worker_restarted(Seat seat);
+  void worker_pilled(Seat seat);
+
+  // ── answers ──
+  struct Work {
+    Seat seat;
+    std::vector<Lease> leases;
+  };
+  struct GrantedRoom {
+    Seat seat;
+    Room room;
+  };
+  // What to send now. Call after the events at hand are in: the inbox is emptied before it is answered.
+  void answer(std::vector<Work>& work, std::vector<GrantedRoom>& rooms);
+
+  // A batch of rejects whose turn has come; the caller reads it, then calls reject_taken().
+  struct RejectBatch {
+    int stage;
+    BatchName batch;
+  };
+  std::optional<RejectBatch> next_reject();
+  void reject_taken(const RejectBatch& reject);
+
+  // All stages but the sinks' preparation have ended.
+  bool all_ended() const;
+  void begin_prepare();
+  bool all_prepared() const;
+  void begin_commit();
+  bool all_committed() const;
+
+  // Nothing runs, nothing can be granted, and it is not the end: names who waits for what. Empty: it goes on.
+  std::string stall() const;
+  // In a stall: gives the lowest waiting lease room beyond its edge's share, if the arena has it.
+  bool relieve();
+
+  // ── what the view and the closing ledger show ──
+  struct StageCounts {
+    int64_t in = 0, out = 0, rejected = 0, filtered = 0;
+    uint64_t leases = 0, bytes = 0, busy_us = 0;
+    std::vector<StepCounts> steps;
+    std::map<std::string, uint64_t> counters;
+    uint64_t done = 0, total = 0;  // a source's progress
+  };
+  const StageCounts& counts(int stage) const { return stages_[static_cast<size_t>(stage)].counts; }
+  WorkerState state(Seat seat) const;
+  int busy_workers(int stage) const;
+  bool ended(int stage) const { return stages_[static_cast<size_t>(stage)].ended; }
+  struct EdgeCounts {
+    uint64_t queued = 0, used = 0;
+    int64_t released = 0, taken = 0;
+  };
+  EdgeCounts edge_counts(int edge) const;
+  const std::optional<std::string>& token(int stage) const {
+    return stages_[static_cast<size_t>(stage)].token;
+  }
+  // The lease a worker was computing: for the message that names its death. Empty: it held none.
+  struct Held {
+    uint64_t lease = 0;
+    LeaseKind kind = LeaseKind::kProcess;
+    uint32_t attempt = 0;
+    int64_t first_row = 0, rows = 0;
+    BatchName batch;
+  };
+  std::optional<Held> held_by(Seat seat) const;
+  // Throws Bug unless, on every edge, rows released = rows taken, and no block is in use.
+  void check_balance() const;
+
+ private:
+  struct EdgeBatch {
+    Sequence sequence;
+    BatchName name;
+    int64_t first_row = 0;
+    uint64_t charge = 0;
+  };
+  struct EdgeRecord {
+    const PlanEdge* plan = nullptr;
+    EdgeState state = EdgeState::kOpen;
+    std::deque<EdgeBatch> queue;  // released, not leased
+    uint64_t used = 0;            // bytes: granted, held, queued and leased
+    int64_t released = 0, taken = 0;
+  };
+  struct LeaseRecord {
+    uint64_t id = 0;
+    LeaseState state = LeaseState::kRunning;
+    LeaseKind kind = LeaseKind::kProcess;
+    Sequence sequence;
+    int port = 0;
+    std::optional<EdgeBatch> input;
+    size_t from_input = 0;  // which of the stage's inputs it came by
+    int seat = -1;
+    uint32_t attempt = 1;
+    std::string cursor;
+    std::vector<uint64_t> applied;  // per output (and rejects): batches since the cursor
+    std::vector<uint64_t> made;     // the same since the lease began
+    bool wants_more = false;        // a part was applied: its next blocks may be granted ahead
+    std::vector<Grant> grants;      // blocks that the worker may fill
+    std::deque<OutBatch> outputs;   // committed, not released: their turn has not come
+    std::optional<Want> want;
+  };
+  struct SeatRecord {
+    WorkerState state = WorkerState::kStarting;
+    std::deque<uint64_t> leases;  // first: the one it computes
+    uint64_t us_per_lease = 0;    // measured; 0: unknown
+  };
+  struct OutputRecord {
+    std::vector<int> edges;
+    uint64_t usual_bytes = 0;  // of a block, lately; 0: fits in a message
+    uint64_t usual_count = 0;  // of blocks per lease; 0: none was seen yet
+    uint64_t used = 0;         // bytes of the reject output, which has no edge
+  };
+  struct StageRecord {
+    const PlanStage* plan = nullptr;
+    std::vector<SeatRecord> seats;
+    std::vector<OutputRecord> outputs;  // the last is the rejects
+    std::deque<LeaseRecord> leases;     // in order; the front is the lowest that is not closed
+    uint64_t next_read = 0;             // sources: number of the next read
+    bool source_ended = false;
+    std::optional<std::string> token;
+    std::vector<bool> finished;         // per port: its finish is committed
+    int next_port = -1;
+    bool ended = false;
+    bool prepared = false, committed = false;
+    StageCounts counts;
+  };
+  struct BlockUse {
+    Block block;
+    uint32_t uses = 0;
+  };
+
+  StageRecord& stage_of(Seat seat) { return stages_[static_cast<size_t>(seat.stage)]; }
+  SeatRecord& seat_of(Seat seat) { return stage_of(seat).seats[static_cast<size_t>(seat.number)]; }
+  LeaseRecord* find_lease(StageRecord& stage, uint64_t id);
+  EdgeRecord& input_edge(const StageRecord& stage, size_t input) {
+    return edges_[static_cast<size_t>(stage.plan->inputs[input])];
+  }
+  const EdgeRecord& input_edge(const StageRecord& stage, size_t input) const {
+    return edges_[static_cast<size_t>(stage.plan->inputs[input])];
+  }
+
+  void change(SeatRecord& seat, WorkerEvent event);  // keeps computing_ right
+  int ports(const StageRecord& stage) const;
+  int port_of(const StageRecord& stage, size_t input) const;
+
+  // Room (ledger_room.cc).
+  bool has_room(const OutputRecord& output, uint64_t bytes, bool lowest) const;
+  std::optional<Block> take_room(OutputRecord& output, uint64_t bytes);
+  void charge(OutputRecord& output, uint64_t bytes);
+  void discharge(OutputRecord& output, uint64_t bytes);
+  void give_back(OutputRecord& output, const Block& block);
+  void drop_use(const Block& block);
+  void drop_batch(const BatchName& batch);
+  void add_grants(StageRecord& stage, LeaseRecord& lease);
+  void grant_rooms(StageRecord& stage);
+  bool is_lowest(const StageRecord& stage, const LeaseRecord& lease) const {
+    return &stage.leases.front() == &lease;
+  }
+
+  // Leases (ledger.cc).
+  bool lease_one(Seat seat);  // one lease more, if there is one to have
+  bool has_work(StageRecord& stage);
+  LeaseRecord* returned_lease(StageRecord& stage);
+  LeaseRecord& new_lease(StageRecord& stage, LeaseKind kind, Sequence sequence, int port);
+  void hand_out(Seat seat, LeaseRecord& lease);
+  std::optional<size_t> pick_input(const StageRecord& stage) const;
+  Sequence floor_of(const StageRecord& stage) const;
+  Sequence floor_of_input(const StageRecord& stage, size_t input) const;
+  bool can_open(const StageRecord& stage) const;
+  std::optional<int> port_to_finish(const StageRecord& stage) const;
+  void take_turns(StageRecord& stage);
+  void release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& out);
+  void end_if_done(StageRecord& stage);
+  size_t depth_for(const StageRecord& stage, const SeatRecord& seat) const;
+  void apply_outputs(StageRecord& stage, LeaseRecord& lease, std::vector<OutBatch>&& outputs);
+  void close_lease(StageRecord& stage, LeaseRecord& lease, SeatRecord& seat, const Commit& commit);
+
+  const Plan& plan_;
+  Arena& arena_;
+  std::vector<StageRecord> stages_;
+  std::vector<EdgeRecord> edges_;
+  std::unordered_map<uint64_t, BlockUse> blocks_;  // committed blocks, by offset
+  std::deque<RejectBatch> rejects_;
+  std::map<Seat, std::vector<Lease>> work_;
+  std::vector<GrantedRoom> rooms_;
+  uint64_t next_lease_ = 1;
+  int computing_ = 0;  // workers that count toward `cores`
+};
+
+}  // namespace towpath

@@ -1,0 +1,164 @@
+#include <algorithm>
+
+#include "towpath/coordinator/ledger.h"
+
+// Room: what an edge may hold, and which block of the arena goes to whom.
+
+namespace towpath {
+namespace {
+
+constexpr uint64_t kMaxGrants = 4;              // blocks granted ahead of their use, per output and lease
+constexpr uint64_t kReserve = 1536 << 10;       // what the lowest lease of a stage can always count on
+constexpr uint64_t kRejectRoom = 4 << 20;       // the reject output has no edge, so a share of its own
+constexpr uint64_t kFirstGuess = 64 << 10;      // block size before the first batch has been seen
+
+uint64_t reserve_of(uint64_t room) { return std::min(kReserve, room / 2); }
+
+}  // namespace
+
+bool Ledger::has_room(const OutputRecord& output, uint64_t bytes, bool lowest) const {
+  const auto fits = [bytes, lowest](uint64_t used, uint64_t room) {
+    // What alone fills an edge may go when nothing else is there.
+    if (lowest && used == 0) return true;
+    return used + bytes <= room - (lowest ? 0 : reserve_of(room));
+  };
+  if (output.edges.empty()) return fits(output.used, kRejectRoom);
+  return std::all_of(output.edges.begin(), output.edges.end(), [&](int number) {
+    const EdgeRecord& edge = edges_[static_cast<size_t>(number)];
+    return fits(edge.used, edge.plan->room);
+  });
+}
+
+void Ledger::charge(OutputRecord& output, uint64_t bytes) {
+  if (output.edges.empty()) output.used += bytes;
+  for (const int edge : output.edges) edges_[static_cast<size_t>(edge)].used += bytes;
+}
+
+void Ledger::discharge(OutputRecord& output, uint64_t bytes) {
+  if (output.edges.empty()) output.used -= bytes;
+  for (const int edge : output.edges) edges_[static_cast<size_t>(edge)].used -= bytes;
+}
+
+std::optional<Block> Ledger::take_room(OutputRecord& output, uint64_t bytes) {
+  const std::optional<Block> block = arena_.allocate(bytes);
+  if (block) charge(output, block->size);
+  return block;
+}
+
+void Ledger::give_back(OutputRecord& output, const Block& block) {
+  discharge(output, block.size);
+  arena_.free(block);
+}
+
+void Ledger::drop_use(const Block& block) {
+  const auto found = blocks_.find(block.offset);
+  expect(found != blocks_.end(), "a block in use is in the ledger");
+  if (--found->second.uses == 0) {
+    arena_.free(found->second.block);
+    blocks_.erase(found);
+  }
+}
+
+void Ledger::drop_batch(const BatchName& batch) {
+  for (const Block& block : batch.blocks) drop_use(block);
+}
+
+// Blocks that the lease will probably fill, as far as there is room: what it lacks it asks for.
+void Ledger::add_grants(StageRecord& stage, LeaseRecord& lease) {
+  const bool lowest = is_lowest(stage, lease);
+  for (size_t number = 0; number + 1 < stage.outputs.size(); ++number) {  // rejects are asked for
+    OutputRecord& output = stage.outputs[number];
+    if (output.usual_bytes == 0 || output.edges.empty()) continue;
+    uint64_t held = 0;
+    for (const Grant& grant : lease.grants) {
+      if (grant.output == static_cast<int>(number)) ++held;
+    }
+    for (; held < std::min(output.usual_count, kMaxGrants); ++held) {
+      if (!has_room(output, output.usual_bytes, lowest)) break;
+      const std::optional<Block> block = take_room(output, output.usual_bytes);
+      if (!block) break;
+      lease.grants.push_back({static_cast<int>(number), *block});
+    }
+  }
+}
+
+// Room for leases that wait for it, lowest first, and blocks ahead for long leases that commit in parts.
+void Ledger::grant_rooms(StageRecord& stage) {
+  for (LeaseRecord& lease : stage.leases) {
+    if (lease.state == LeaseState::kWaiting && computing_ < plan_.cores) {
+      OutputRecord& output = stage.outputs[static_cast<size_t>(lease.want->output)];
+      if (!has_room(output, lease.want->bytes, is_lowest(stage, lease))) continue;
+      const std::optional<Block> block = take_room(output, lease.want->bytes);
+      if (!block) continue;
+      const Grant grant{lease.want->output, *block};
+      lease.grants.push_back(grant);
+      lease.want.reset();
+      lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
+      const Seat seat{stage.plan->id, lease.seat};
+      change(seat_of(seat), WorkerEvent::kRoom);
+      rooms_.push_back({seat, {lease.id, lease.attempt, grant}});
+    } else if (lease.state == LeaseState::kRunning && lease.wants_more) {
+      lease.wants_more = false;
+      const size_t before = lease.grants.size();
+      add_grants(stage, lease);
+      for (size_t i = before; i < lease.grants.size(); ++i) {
+        rooms_.push_back({{stage.plan->id, lease.seat}, {lease.id, lease.attempt, lease.grants[i]}});
+      }
+    }
+  }
+}
+
+bool Ledger::relieve() {
+  for (StageRecord& stage : stages_) {
+    if (stage.leases.empty()) continue;
+    LeaseRecord& lease = stage.leases.front();
+    if (lease.state != LeaseState::kWaiting) continue;
+    OutputRecord& output = stage.outputs[static_cast<size_t>(lease.want->output)];
+    const std::optional<Block> block = take_room(output, lease.want->bytes);
+    if (!block) continue;
+    const Grant grant{lease.want->output, *block};
+    lease.grants.push_back(grant);
+    lease.want.reset();
+    lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
+    const Seat seat{stage.plan->id, lease.seat};
+    change(seat_of(seat), WorkerEvent::kRoom);
+    rooms_.push_back({seat, {lease.id, lease.attempt, grant}});
+    return true;
+  }
+  return false;
+}
+
+// A lease that is handed out begins with the usual blocks; the first one of a stage guesses.
+void Ledger::hand_out(Seat seat, LeaseRecord& lease) {
+  StageRecord& stage = stage_of(seat);
+  SeatRecord& place = seat_of(seat);
+  lease.seat = seat.number;
+  for (size_t number = 0; number + 1 < stage.outputs.size(); ++number) {
+    OutputRecord& output = stage.outputs[number];
+    if (output.usual_count == 0) {
+      output.usual_count = 1;
+      output.usual_bytes = kFirstGuess;
+    }
+  }
+  if (lease.kind == LeaseKind::kProcess || lease.kind == LeaseKind::kRead ||
+      lease.kind == LeaseKind::kFinish) {
+    add_grants(stage, lease);
+  }
+  place.leases.push_back(lease.id);
+  change(place, WorkerEvent::kLease);
+  Lease message;
+  message.id = lease.id;
+  message.attempt = lease.attempt;
+  message.kind = lease.kind;
+  message.port = lease.port;
+  if (lease.input) {
+    message.batch = lease.input->name;
+    message.first_row = lease.input->first_row;
+  }
+  message.cursor = lease.cursor;
+  message.skip = lease.applied;
+  message.grants = lease.grants;
+  work_[seat].push_back(std::move(message));
+}
+
+}  // namespace towpath

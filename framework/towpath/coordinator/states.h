@@ -1,0 +1,89 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+#include <string>
+#include <string_view>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
+// The lifecycles of a run, as tables of state × event: each pair is answered. `ignore` stays in the state (the
+// event is stale or harmless there), `bug` can only come from a mistake of ours. `towpath debug tables` prints
+// them.
+
+namespace towpath {
+
+template <class State, class Event, size_t States, size_t Events>
+struct Lifecycle {
+  static constexpr uint8_t kIgnore = 254, kBug = 255;
+  std::string_view name;
+  std::array<std::string_view, States> states;
+  std::array<std::string_view, Events> events;
+  std::array<std::array<uint8_t, Events>, States> next;
+
+  // The state after the event. Throws Bug where the table says so.
+  constexpr State after(State state, Event event,
+                        std::source_location where = std::source_location::current()) const {
+    const uint8_t to = next[static_cast<size_t>(state)][static_cast<size_t>(event)];
+    if (to == kIgnore) return state;
+    if (to == kBug) {
+      throw Bug(format("{}: event \"{}\" in state \"{}\"", name, events[static_cast<size_t>(event)],
+                       states[static_cast<size_t>(state)]),
+                where);
+    }
+    return static_cast<State>(to);
+  }
+  std::string show() const;
+};
+
+// ── worker ──
+//
+//   starting ──ready──▶ idle ⇄ busy ⇄ waiting (for room)
+//      └──────── any death ───▶ gone ──restart──▶ starting
+//   pill: idle, busy, waiting ──▶ leaving ──▶ left
+enum class WorkerState : uint8_t { kStarting, kIdle, kBusy, kWaiting, kLeaving, kGone, kLeft };
+enum class WorkerEvent : uint8_t { kReady, kLease, kCommitLast, kWant, kRoom, kPill, kExit, kRestart };
+using WorkerLifecycle = Lifecycle<WorkerState, WorkerEvent, 7, 8>;
+extern const WorkerLifecycle kWorkerLifecycle;
+
+// ── lease ──
+//
+//   open ──grant──▶ running ──commit──▶ held ──turn──▶ closed
+//                     │  ▲ └─want─▶ waiting ─room─▶ running
+//                     └death─▶ returned ─grant─▶ running
+enum class LeaseState : uint8_t { kRunning, kWaiting, kReturned, kHeld, kClosed };
+enum class LeaseEvent : uint8_t { kGrant, kPart, kWant, kRoom, kCommit, kTurn, kDeath };
+using LeaseLifecycle = Lifecycle<LeaseState, LeaseEvent, 5, 7>;
+extern const LeaseLifecycle kLeaseLifecycle;
+
+// ── edge ──: open (its writer may add) → ended (it will not) → drained (all was taken and committed)
+enum class EdgeState : uint8_t { kOpen, kEnded, kDrained };
+enum class EdgeEvent : uint8_t { kRelease, kEnd, kTake, kDrain };
+using EdgeLifecycle = Lifecycle<EdgeState, EdgeEvent, 3, 4>;
+extern const EdgeLifecycle kEdgeLifecycle;
+
+// ── run ──
+//
+//   running ──all stages ended──▶ preparing ──sinks prepared──▶ committing ──visible──▶ ending ──left──▶ done
+//      └──fault──▶ failing ──all gone──▶ failed        └──signal──▶ interrupting ──all gone──▶ interrupted
+enum class RunState : uint8_t {
+  kRunning,
+  kPreparing,
+  kCommitting,
+  kEnding,
+  kDone,
+  kFailing,
+  kFailed,
+  kInterrupting,
+  kInterrupted
+};
+enum class RunEvent : uint8_t { kStagesEnded, kPrepared, kCommitted, kAllLeft, kFault, kSignal };
+using RunLifecycle = Lifecycle<RunState, RunEvent, 9, 6>;
+extern const RunLifecycle kRunLifecycle;
+
+// All four tables as text.
+std::string show_lifecycles();
+
+}  // namespace towpath

@@ -1,0 +1,47 @@
+#include "towpath/run/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <ctime>
+#include <filesystem>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
+namespace towpath {
+
+RunFolder RunFolder::create(const std::string& base, std::string_view pipeline) {
+  std::error_code ignored;  // mkdir below names what is wrong
+  std::filesystem::create_directories(base, ignored);
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &parts);
+  RunFolder folder;
+  for (int tries = 0;; ++tries) {
+    folder.id_ = tries == 0 ? format("{}-{}", stamp, pipeline)
+                            : format("{}-{}-{}", stamp, pipeline, tries + 1);
+    folder.path_ = base + "/" + folder.id_;
+    if (::mkdir(folder.path_.c_str(), 0700) == 0) break;
+    if (errno != EEXIST || tries == 9999) throw_errno(format("mkdir({})", folder.path_));
+  }
+  for (const char* name : {"rejects", "tmp"}) {
+    if (::mkdir(folder.file(name).c_str(), 0700) != 0) throw_errno(format("mkdir({})", folder.file(name)));
+  }
+  const std::string lock = folder.file("run.lock");
+  folder.lock_.reset(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!folder.lock_) throw_errno(format("open({})", lock));
+  if (::flock(folder.lock_.get(), LOCK_EX | LOCK_NB) != 0) throw_errno(format("flock({})", lock));
+  return folder;
+}
+
+void RunFolder::remove_temporary() const {
+  std::error_code ignored;  // a temporary file that stays does no harm
+  std::filesystem::remove_all(file("tmp"), ignored);
+}
+
+}  // namespace towpath

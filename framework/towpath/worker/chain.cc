@@ -1,0 +1,153 @@
+#include "towpath/worker/chain.h"
+
+#include <utility>
+
+#include "towpath/base/format.h"
+#include "towpath/plugin/loader.h"
+
+namespace towpath {
+
+// One step with its outputs; takes its own batches and hands them on.
+class Chain::Link final : public BatchConsumer {
+ public:
+  Link(Chain& chain, size_t number, const std::string& stage, const Step& step,
+       const std::vector<Outputs::Named>& outputs)
+      : chain_(chain), number_(number), outputs_(stage, outputs, step.context.batch_rows, *this) {
+    const StageEntry& entry = find_entry(step.plugin, step.kind);
+    const Settings settings(step.values, step.context);
+    if (entry.make_source != nullptr) source = entry.make_source(settings);
+    if (entry.make_stage != nullptr) stage_ = entry.make_stage(settings);
+    if (entry.make_sink != nullptr) sink = entry.make_sink(settings);
+  }
+
+  void consume(int number, BatchBuilder& batch) override {
+    if (number == kRejects) {
+      counts.rejected += batch.rows();
+      chain_.last_.consume(number, batch);
+      return;
+    }
+    if (number == 0) counts.out += batch.rows();
+    if (is_last()) {
+      chain_.last_.consume(number, batch);
+      return;
+    }
+    const int64_t rows = batch.rows();
+    chain_.links_[number_ + 1]->process(batch.to_batch().leased(0, "", inner_row_), rows);
+    inner_row_ += rows;
+  }
+
+  // Only the first step reads from a place that a cursor can name.
+  void part(std::string_view cursor) override {
+    if (number_ != 0) return;
+    chain_.flush_from(1);
+    chain_.last_.part(cursor);
+  }
+
+  void process(const Batch& in, int64_t rows_in) {
+    inner_row_ = in.first_row();
+    counts.in += rows_in;
+    outputs_.begin(in);
+    if (sink) {
+      sink->write(in, outputs_);
+    } else {
+      stage_->process(in, outputs_);
+    }
+    outputs_.flush();
+  }
+
+  bool finish(int port) {
+    const bool more = stage_ && stage_->finish(port, outputs_);
+    outputs_.flush();
+    return more;
+  }
+
+  void open(Services& services, std::optional<std::string_view> token) {
+    if (source) source->open(services, token);
+    if (stage_) stage_->open(services);
+    if (sink) sink->open(services, std::nullopt);
+  }
+
+  std::optional<int> next_port() { return stage_ ? stage_->next_port() : std::nullopt; }
+  bool is_last() const { return number_ + 1 == chain_.links_.size(); }
+  Outputs& outputs() { return outputs_; }
+
+  StepCounts counts;
+  std::unique_ptr<Source> source;
+  std::unique_ptr<Sink> sink;
+
+ private:
+  Chain& chain_;
+  const size_t number_;
+  std::unique_ptr<Stage> stage_;
+  Outputs outputs_;
+  int64_t inner_row_ = 0;
+};
+
+Chain::Chain(const std::string& stage, const std::vector<Step>& steps,
+             const std::vector<Outputs::Named>& outputs, BatchConsumer& last)
+    : last_(last) {
+  for (size_t number = 0; number < steps.size(); ++number) {
+    const Step& step = steps[number];
+    const bool is_last = number + 1 == steps.size();
+    links_.push_back(std::make_unique<Link>(
+        *this, number, stage, step,
+        is_last ? outputs : std::vector<Outputs::Named>{{"", step.context.output}}));
+  }
+}
+
+Chain::~Chain() = default;
+
+void Chain::open(Services& services, std::optional<std::string_view> token) {
+  for (auto& link : links_) link->open(services, token);
+}
+
+void Chain::process(const Batch& in, int64_t rows_in) { links_.front()->process(in, rows_in); }
+
+void Chain::flush_from(size_t step) {
+  for (; step < links_.size(); ++step) links_[step]->outputs().flush();
+}
+
+bool Chain::finish(int port) {
+  // A step hears of the end of its input when the one before it has flushed all.
+  while (finishing_ < links_.size()) {
+    if (links_[finishing_]->finish(finishing_ == 0 ? port : 0)) return true;
+    ++finishing_;
+  }
+  finishing_ = 0;
+  return false;
+}
+
+Source::Read Chain::read() {
+  Link& first = *links_.front();
+  const int64_t before = first.counts.out;
+  const Source::Read read = first.source->read(first.outputs());
+  first.outputs().flush();
+  flush_from(1);
+  first.counts.in += first.counts.out - before;
+  return read;
+}
+
+std::string Chain::prepare(uint64_t epoch) { return links_.back()->sink->prepare(epoch); }
+
+void Chain::commit(uint64_t epoch) {
+  links_.back()->sink->commit(epoch, links_.back()->outputs());
+  links_.back()->outputs().flush();
+}
+
+void Chain::close() {
+  if (links_.back()->sink) links_.back()->sink->close();
+}
+
+void Chain::discard() {
+  if (links_.back()->sink) links_.back()->sink->discard();
+}
+
+std::optional<int> Chain::next_port() { return links_.front()->next_port(); }
+
+std::vector<StepCounts> Chain::take_counts() {
+  std::vector<StepCounts> counts;
+  for (auto& link : links_) counts.push_back(std::exchange(link->counts, {}));
+  return counts;
+}
+
+}  // namespace towpath

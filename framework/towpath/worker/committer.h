@@ -1,0 +1,57 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "towpath/memory/arena_view.h"
+#include "towpath/stage/outputs.h"
+#include "towpath/worker/protocol.h"
+#include "towpath/worker/worker.h"
+
+namespace towpath {
+
+// Puts the batches of the lease in work into the blocks it was granted, and gathers its commits.
+class Committer final : public BatchConsumer {
+ public:
+  // What the committer asks of the worker's loop.
+  class Link {
+   public:
+    virtual ~Link() = default;
+    virtual void send(const std::vector<Commit>& commits) = 0;
+    // Room messages that came meanwhile go to Committer::add_room(). Waits for one message at least, if `wait`.
+    virtual void take_messages(bool wait) = 0;
+    // Adds the counts and counters since the last call.
+    virtual void count(Commit& commit) = 0;
+  };
+  Committer(ArenaView& arena, std::vector<WorkerOutput> outputs, Link& link);
+
+  void begin(const Lease& lease);
+  void add_room(const Room& room);
+  void consume(int number, BatchBuilder& batch) override;
+  void part(std::string_view cursor) override;
+  // The commit that ends the lease; the caller adds what only it knows and gives it to queue().
+  Commit finish();
+  void queue(Commit commit);
+  void send_queued();
+  bool has_queued() const { return !queued_.empty(); }
+
+ private:
+  Block take_block(int output, uint64_t bytes);
+  Commit make_part();
+
+  ArenaView& arena_;
+  const std::vector<WorkerOutput> outputs_;
+  Link& link_;
+  uint64_t lease_ = 0;
+  uint32_t attempt_ = 0;
+  std::vector<uint64_t> skip_;
+  std::vector<Grant> grants_;
+  std::vector<OutBatch> filled_;
+  std::vector<Commit> queued_;
+  std::vector<uint8_t> partitions_;
+};
+
+}  // namespace towpath

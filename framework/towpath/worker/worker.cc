@@ -1,0 +1,247 @@
+#include "towpath/worker/worker.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+
+#include "towpath/base/clock.h"
+#include "towpath/base/format.h"
+#include "towpath/base/log.h"
+#include "towpath/channel/dealer.h"
+#include "towpath/expr/key_hash.h"
+#include "towpath/memory/arena_view.h"
+#include "towpath/process/title.h"
+#include "towpath/worker/chain.h"
+#include "towpath/worker/committer.h"
+#include "towpath/worker/open_batch.h"
+#include "towpath/worker/protocol.h"
+
+namespace towpath {
+namespace {
+
+constexpr auto kCommitDelay = std::chrono::milliseconds(1);
+
+// The run was stopped while a lease was in work.
+struct Stopped {};
+
+class WorkerServices final : public Services {
+ public:
+  explicit WorkerServices(std::string temp_dir) : temp_dir_(std::move(temp_dir)) {}
+
+  Counter& counter(std::string_view name) override { return counters_[std::string(name)].counter; }
+
+  std::string temp_file() override {
+    std::string path = temp_dir_ + "/stage-XXXXXX";
+    const int fd = mkstemp(path.data());
+    if (fd < 0) throw_errno(format("mkstemp({})", path));
+    ::close(fd);
+    return path;
+  }
+
+  void take(std::vector<std::pair<std::string, uint64_t>>& counters) {
+    for (auto& [name, entry] : counters_) {
+      const uint64_t value = entry.counter.value();
+      if (value != entry.taken) counters.emplace_back(name, value - entry.taken);
+      entry.taken = value;
+    }
+  }
+
+ private:
+  struct Entry {
+    Counter counter;
+    uint64_t taken = 0;
+  };
+  std::string temp_dir_;
+  std::map<std::string, Entry> counters_;
+};
+
+class Worker final : public Committer::Link {
+ public:
+  Worker(WorkerStart start, UniqueFd arena, int lifeline)
+      : start_(std::move(start)),
+        lifeline_(lifeline),
+        arena_(std::move(arena)),
+        dealer_(start_.address, start_.identity, lifeline),
+        services_(start_.temp_dir),
+        committer_(arena_, start_.outputs, *this) {}
+
+  int run() {
+    try {
+      std::vector<Outputs::Named> outputs;
+      for (const WorkerOutput& output : start_.outputs) outputs.push_back({output.name, output.schema});
+      chain_ = std::make_unique<Chain>(start_.steps.front().context.stage, start_.steps, outputs,
+                                       committer_);
+      chain_->open(services_, start_.token);
+      Ready ready;
+      ready.next_port = chain_->next_port().value_or(-1);
+      dealer_.send(make_message(FromWorker::kReady, ready));
+      loop();
+    } catch (const Stopped&) {
+      chain_->discard();
+    } catch (const Closed&) {
+      throw;
+    } catch (const std::exception& error) {
+      Failed failed;
+      failed.lease = lease_;
+      failed.what = error.what();
+      dealer_.send(make_message(FromWorker::kFailed, failed));
+      if (chain_) chain_->discard();
+      await_pill();
+      return 1;
+    }
+    return 0;
+  }
+
+  // ── Committer::Link ──
+
+  void send(const std::vector<Commit>& commits) override {
+    dealer_.send(make_message(FromWorker::kCommit, commits));
+    last_sent_ = Clock::now();
+  }
+
+  void take_messages(bool wait) override {
+    if (wait) {
+      const auto began = Clock::now();
+      handle(*dealer_.receive(kForever));
+      work_began_ += Clock::now() - began;  // waiting is not computing
+    }
+    while (const std::optional<std::string> message = dealer_.receive(Millis{0})) handle(*message);
+    if (pill_ == Pill::kStop) throw Stopped{};
+  }
+
+  void count(Commit& commit) override {
+    commit.counts = chain_->take_counts();
+    services_.take(commit.counters);
+  }
+
+ private:
+  void loop() {
+    while (true) {
+      // What is done is told at once when there is nothing else to do, and soon in any case.
+      if (leases_.empty() || Clock::now() - last_sent_ > kCommitDelay) committer_.send_queued();
+      take_messages(false);
+      while (leases_.empty() && !pill_) take_messages(true);
+      if (leases_.empty()) break;
+      const Lease lease = std::move(leases_.front());
+      leases_.pop_front();
+      work(lease);
+    }
+    if (pill_ == Pill::kEnd) chain_->close();
+  }
+
+  void work(const Lease& lease) {
+    lease_ = lease.id;
+    work_began_ = Clock::now();
+    committer_.begin(lease);
+    Source::Read read;
+    std::string position;
+    switch (lease.kind) {
+      case LeaseKind::kProcess: process(lease); break;
+      case LeaseKind::kRead: read = chain_->read(); break;
+      case LeaseKind::kFinish:
+        while (chain_->finish(lease.port)) {
+        }
+        break;
+      case LeaseKind::kPrepare: position = chain_->prepare(lease.epoch); break;
+      case LeaseKind::kCommit: chain_->commit(lease.epoch); break;
+    }
+    Commit commit = committer_.finish();
+    if (lease.kind == LeaseKind::kRead) {
+      commit.cursor = read.token;
+      commit.ended = read.state == Source::Read::kEnd;
+      commit.done = read.done;
+      commit.total = read.total;
+      if (read.state == Source::Read::kIdle) wait_for_source();
+    }
+    commit.position = std::move(position);
+    commit.next_port = chain_->next_port().value_or(-1);
+    commit.busy_us = static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - work_began_).count());
+    committer_.queue(std::move(commit));
+    lease_ = 0;
+  }
+
+  void process(const Lease& lease) {
+    Batch batch = open_batch(lease.batch, arena_);
+    int64_t rows = batch.rows();
+    if (!start_.partition_by.empty()) {
+      if (!batch.has_partitions()) {
+        std::vector<uint8_t> partitions;
+        partition_rows(batch, start_.partition_by, partitions);
+        batch = batch.with_partitions(std::move(partitions));
+      }
+      const uint64_t owned = start_.steps.front().context.partitions;
+      if (owned != ~uint64_t{0}) {
+        rows = 0;
+        for (int64_t row = 0; row < batch.rows(); ++row) rows += (owned >> batch.partition(row)) & 1;
+      }
+    }
+    chain_->process(batch.leased(lease.port, lease.cursor, lease.first_row), rows);
+  }
+
+  void handle(const std::string& message) {
+    Decoder in(message);
+    switch (message_kind<ToWorker>(in)) {
+      case ToWorker::kWork:
+        for (Lease& lease : towpath::decode<std::vector<Lease>>(in)) leases_.push_back(std::move(lease));
+        break;
+      case ToWorker::kRoom: add_room(towpath::decode<Room>(in)); break;
+      case ToWorker::kPill: pill_ = towpath::decode<Pill>(in); break;
+    }
+  }
+
+  // Room may be granted ahead to a lease that still waits in line.
+  void add_room(const Room& room) {
+    for (Lease& lease : leases_) {
+      if (lease.id == room.lease) lease.grants.push_back(room.grant);
+    }
+    committer_.add_room(room);
+  }
+
+  void wait_for_source() {
+    committer_.send_queued();
+    pollfd fds[] = {{lifeline_, POLLIN, 0}, {dealer_.fd(), POLLIN, 0}};
+    ::poll(fds, 2, 100);
+    take_messages(false);
+  }
+
+  // The coordinator has the error and stops the run; leaving earlier would look like a death.
+  void await_pill() {
+    while (!pill_) {
+      if (const auto message = dealer_.receive(kForever)) handle(*message);
+    }
+  }
+
+  const WorkerStart start_;
+  const int lifeline_;
+  ArenaView arena_;
+  Dealer dealer_;
+  WorkerServices services_;
+  Committer committer_;
+  std::unique_ptr<Chain> chain_;
+  std::deque<Lease> leases_;
+  std::optional<Pill> pill_;
+  uint64_t lease_ = 0;  // in work; 0: none
+  Clock::time_point work_began_{}, last_sent_{};
+};
+
+}  // namespace
+
+void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline) {
+  set_process_title("towpath: " + start.title);
+  set_log_name(start.title);
+  int code = 0;
+  try {
+    Worker worker(std::move(start), UniqueFd(arena.release()), lifeline.get());
+    code = worker.run();
+  } catch (const Closed&) {
+    // The coordinator is gone: nobody would hear what we have to say.
+    ::_exit(1);
+  }
+  if (code != 0) ::exit(code);
+}
+
+}  // namespace towpath
