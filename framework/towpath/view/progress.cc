@@ -1,0 +1,82 @@
+#include "towpath/view/progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "towpath/base/format.h"
+#include "towpath/base/quantity.h"
+
+namespace towpath {
+namespace {
+
+constexpr auto kPlainEvery = std::chrono::seconds(5);
+
+void put(int fd, const std::string& text) {
+  // Progress that can't be shown is no reason to stop.
+  [[maybe_unused]] const ssize_t written = ::write(fd, text.data(), text.size());
+}
+
+size_t width_of(int fd) {
+  winsize size{};
+  return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+}  // namespace
+
+Progress::Progress(int fd) : fd_(fd), terminal_(::isatty(fd) == 1), last_line_(Clock::now()) {}
+
+std::string Progress::line(const Snapshot& now, double rate) {
+  const auto amount = [&now](double value) {
+    const uint64_t whole = static_cast<uint64_t>(std::max(0.0, value));
+    return now.in_bytes ? show_bytes(whole) : show_count(static_cast<int64_t>(whole)) + " rows";
+  };
+  std::string text = now.pipeline;
+  if (now.total > 0) {
+    const double share = static_cast<double>(now.done) / static_cast<double>(now.total);
+    text += format("  {} of {} ({:.0f}%)", amount(static_cast<double>(now.done)),
+                   amount(static_cast<double>(now.total)), share * 100);
+  } else {
+    text += format("  {}", amount(static_cast<double>(now.done)));
+  }
+  text += format("  {}/s", amount(rate));
+  if (now.total > now.done && rate > 0) {
+    const double left = static_cast<double>(now.total - now.done) / rate;
+    text += format("  {} left", show_duration(Millis{static_cast<int64_t>(left * 1000)}));
+  }
+  if (now.rejected > 0) text += format("  {} rejected", show_count(now.rejected));
+  const auto busiest = std::max_element(
+      now.stages.begin(), now.stages.end(),
+      [](const StageSnapshot& a, const StageSnapshot& b) { return a.queued < b.queued; });
+  if (busiest != now.stages.end() && busiest->queued > 0) {
+    text += format("  {} waits with {} batches", busiest->name, busiest->queued);
+  }
+  return text;
+}
+
+void Progress::show(const Snapshot& now) {
+  const double passed = now.seconds - last_seconds_;
+  if (passed > 0.05) {
+    const double latest = static_cast<double>(now.done - std::min(now.done, last_done_)) / passed;
+    rate_ = rate_ == 0 ? latest : rate_ * 0.8 + latest * 0.2;
+    last_seconds_ = now.seconds;
+    last_done_ = now.done;
+  }
+  if (terminal_) {
+    std::string text = line(now, rate_);
+    text.resize(std::min(text.size(), width_of(fd_) - 1));
+    put(fd_, "\r\x1b[K" + text);
+    shown_ = true;
+  } else if (Clock::now() - last_line_ >= kPlainEvery) {
+    last_line_ = Clock::now();
+    put(fd_, line(now, rate_) + "\n");
+  }
+}
+
+void Progress::finish() {
+  if (terminal_ && shown_) put(fd_, "\r\x1b[K");
+  shown_ = false;
+}
+
+}  // namespace towpath
