@@ -70,6 +70,13 @@ class Signals {
   UniqueFd fd_;
 };
 
+// Short, because the kernel allows little for a socket's path; two runs never live with one process id.
+std::string session_id() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return format("{:x}-{:x}", ::getpid(),
+                std::chrono::duration_cast<std::chrono::milliseconds>(now).count() & 0xffffff);
+}
+
 class Coordinator {
  public:
   Coordinator(const Plan& plan, const RunOptions& options)
@@ -77,13 +84,14 @@ class Coordinator {
         options_(options),
         signals_(options.handle_signals),
         folder_(RunFolder::create(options.runs, plan.pipeline)),
-        session_(Session::create()),
+        session_(Session::create(session_id())),
         keeper_(session_.folder()),
         host_(plan.memory),
         ledger_(plan, host_.arena()),
         rejects_(folder_, plan),
         view_(UniqueFd(::fcntl(host_.arena().fd(), F_DUPFD_CLOEXEC, 0))),
-        router_(session_.address("c")),
+        address_(session_.address("c")),
+        router_(address_),
         began_(Clock::now()) {
     log_.reset(::open(folder_.file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     if (!log_) throw_errno(format("open({})", folder_.file("log")));
@@ -151,7 +159,7 @@ class Coordinator {
     start.title = format("{}/{}", plan_.pipeline, name_of(seat));
     seat.identity = format("{}.{}", key_of(seat), ++seat.incarnation);
     start.identity = seat.identity;
-    start.address = router_.address();
+    start.address = address_;
     start.temp_dir = folder_.file("tmp");
     start.steps = stage.steps;
     for (const PlanOutput& output : stage.outputs) {
@@ -252,8 +260,8 @@ class Coordinator {
   // ── messages ──
 
   void take_messages() {
-    while (std::optional<Router::Message> message = router_.receive()) {
-      const auto known = by_identity_.find(message->identity);
+    while (std::optional<Message> message = router_.receive()) {
+      const auto known = by_identity_.find(message->from);
       if (known == by_identity_.end()) continue;  // of an incarnation that has died
       SeatProcess& seat = seats_[known->second];
       try {
@@ -401,7 +409,6 @@ class Coordinator {
     if (stopping()) until = std::min(until, Clock::now() + Millis{100});
     const auto left = std::chrono::ceil<Millis>(until - Clock::now()).count();
     pollfd fds[] = {{router_.fd(), POLLIN, 0}, {host_.fd(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}};
-    if (router_.ready()) return;
     ::poll(fds, 3, static_cast<int>(std::clamp<int64_t>(left, 0, 1000)));
   }
 
@@ -456,6 +463,7 @@ class Coordinator {
   Ledger ledger_;
   RejectFile rejects_;
   ArenaView view_;
+  const std::string address_;
   Router router_;
   UniqueFd log_;
   std::unique_ptr<RunDb> db_;

@@ -127,6 +127,8 @@ Source::Read Chain::read() {
   return read;
 }
 
+int Chain::wait_fd() const { return links_.front()->source->wait_fd(); }
+
 std::string Chain::prepare(uint64_t epoch) { return links_.back()->sink->prepare(epoch); }
 
 void Chain::commit(uint64_t epoch) {

@@ -27,6 +27,7 @@ class Chain {
   // The input of `port` has ended: flushes step after step. True: call again.
   bool finish(int port);
   Source::Read read();
+  int wait_fd() const;  // of the source
   std::string prepare(uint64_t epoch);
   void commit(uint64_t epoch);
   void close();

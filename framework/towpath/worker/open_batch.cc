@@ -8,7 +8,7 @@
 
 namespace towpath {
 
-Batch open_batch(const BatchName& name, ArenaView& arena) {
+Batch open_batch(const BatchName& name, const ArenaView& arena) {
   std::vector<std::span<const char>> blocks;
   std::shared_ptr<const void> keep;
   if (name.blocks.empty()) {

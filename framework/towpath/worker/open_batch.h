@@ -7,6 +7,6 @@ namespace towpath {
 
 // Opens the batch that a name stands for: in the arena, where its lease keeps it, or in a copy of a small image.
 // The view must outlive the batch. Throws Invalid.
-Batch open_batch(const BatchName& name, ArenaView& arena);
+Batch open_batch(const BatchName& name, const ArenaView& arena);
 
 }  // namespace towpath

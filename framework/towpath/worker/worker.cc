@@ -1,6 +1,5 @@
 #include "towpath/worker/worker.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <deque>
@@ -23,6 +22,7 @@ namespace towpath {
 namespace {
 
 constexpr auto kCommitDelay = std::chrono::milliseconds(1);
+constexpr Millis kIdlePause{50};
 
 // The run was stopped while a lease was in work.
 struct Stopped {};
@@ -62,7 +62,6 @@ class Worker final : public Committer::Link {
  public:
   Worker(WorkerStart start, UniqueFd arena, int lifeline)
       : start_(std::move(start)),
-        lifeline_(lifeline),
         arena_(std::move(arena)),
         dealer_(start_.address, start_.identity, lifeline),
         services_(start_.temp_dir),
@@ -201,11 +200,13 @@ class Worker final : public Committer::Link {
     committer_.add_room(room);
   }
 
+  // Nothing to read now: until there is, or somebody has something to say. A source without a descriptor to
+  // watch is asked again soon.
   void wait_for_source() {
     committer_.send_queued();
-    pollfd fds[] = {{lifeline_, POLLIN, 0}, {dealer_.fd(), POLLIN, 0}};
-    ::poll(fds, 2, 100);
-    take_messages(false);
+    const int fd = chain_->wait_fd();
+    const std::vector<int> fds = fd < 0 ? std::vector<int>{} : std::vector<int>{fd};
+    dealer_.wait(fds, fd < 0 ? kIdlePause : kForever);
   }
 
   // The coordinator has the error and stops the run; leaving earlier would look like a death.
@@ -216,7 +217,6 @@ class Worker final : public Committer::Link {
   }
 
   const WorkerStart start_;
-  const int lifeline_;
   ArenaView arena_;
   Dealer dealer_;
   WorkerServices services_;
@@ -235,7 +235,7 @@ void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline) {
   set_log_name(start.title);
   int code = 0;
   try {
-    Worker worker(std::move(start), UniqueFd(arena.release()), lifeline.get());
+    Worker worker(std::move(start), UniqueFd(arena.fd), lifeline.fd);
     code = worker.run();
   } catch (const Closed&) {
     // The coordinator is gone: nobody would hear what we have to say.

@@ -32,7 +32,7 @@ struct WorkerStart {
 };
 
 // The loop in a stage's process: lease, run, commit, until the pill. Ends with exit code 0 after the pill, and
-// with _exit when the coordinator is gone (its end of `lifeline` has closed).
+// with _exit when the coordinator is gone (its end of `lifeline` has closed). Owns both descriptors.
 void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline);
 
 }  // namespace towpath

@@ -1,0 +1,309 @@
+#include "towpath/coordinator/ledger.h"
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <map>
+#include <random>
+
+using namespace towpath;
+
+namespace {
+
+// Plans by hand: stages in order, edges between them.
+struct PlanBuilder {
+  Plan plan;
+  PlanBuilder() {
+    plan.pipeline = "test";
+    plan.memory = 64 << 20;
+    plan.cores = 64;
+  }
+  int stage(std::string name, Role role, int workers = 1) {
+    PlanStage stage;
+    stage.id = static_cast<int>(plan.stages.size());
+    stage.name = std::move(name);
+    stage.role = role;
+    stage.workers = workers;
+    stage.steps.emplace_back();
+    if (role != Role::kSink) stage.outputs.push_back({"", {}, {}, {}});
+    if (role == Role::kSource) stage.sources = {stage.id};
+    plan.stages.push_back(std::move(stage));
+    return plan.stages.back().id;
+  }
+  void edge(int from, int to, int port = 0, uint64_t room = 4 << 20) {
+    PlanEdge edge;
+    edge.id = static_cast<int>(plan.edges.size());
+    edge.from_stage = from;
+    edge.to_stage = to;
+    edge.to_port = port;
+    edge.room = room;
+    plan.stages[static_cast<size_t>(from)].outputs[0].edges.push_back(edge.id);
+    PlanStage& reader = plan.stages[static_cast<size_t>(to)];
+    reader.inputs.push_back(edge.id);
+    for (const int source : plan.stages[static_cast<size_t>(from)].sources) {
+      if (std::find(reader.sources.begin(), reader.sources.end(), source) == reader.sources.end()) {
+        reader.sources.push_back(source);
+      }
+    }
+    plan.edges.push_back(edge);
+  }
+};
+
+// Plays workers: takes what the ledger answers and commits as it is told.
+struct Play {
+  explicit Play(const Plan& the_plan) : plan(the_plan), arena(plan.memory), ledger(plan, arena) {
+    for (const PlanStage& stage : plan.stages) {
+      for (int i = 0; i < stage.workers; ++i) ledger.worker_ready({stage.id, i}, -1);
+    }
+  }
+
+  // Asks the ledger; leases gather per seat.
+  void answer() {
+    std::vector<Ledger::Work> work;
+    std::vector<Ledger::GrantedRoom> rooms;
+    ledger.answer(work, rooms);
+    for (auto& each : work) {
+      for (Lease& lease : each.leases) held[each.seat].push_back(std::move(lease));
+    }
+    for (const auto& room : rooms) {
+      for (Lease& lease : held[room.seat]) {
+        if (lease.id == room.room.lease) lease.grants.push_back(room.room.grant);
+      }
+    }
+  }
+
+  static OutBatch small(int output, std::string image, int64_t rows) {
+    OutBatch out;
+    out.output = output;
+    out.batch.image = std::move(image);
+    out.batch.size = out.batch.image.size();
+    out.batch.rows = rows;
+    return out;
+  }
+  static Commit commit_of(const Lease& lease) {
+    Commit commit;
+    commit.lease = lease.id;
+    commit.attempt = lease.attempt;
+    commit.busy_us = 5000;
+    return commit;
+  }
+
+  const Plan& plan;
+  Arena arena;
+  Ledger ledger;
+  std::map<Seat, std::deque<Lease>> held;
+};
+
+// Runs a play to its end with workers in random order, killing at random; returns what each sink saw.
+std::map<int, std::vector<std::string>> run_all(const Plan& plan, unsigned seed, int reads, int kills) {
+  Play play(plan);
+  std::mt19937 random(seed);
+  std::map<int, std::vector<std::string>> seen;
+  for (int turns = 0; turns < 100'000; ++turns) {
+    play.answer();
+    if (play.ledger.all_ended()) {
+      play.ledger.check_balance();
+      return seen;
+    }
+    std::vector<Seat> ready;
+    for (const auto& [seat, leases] : play.held) {
+      if (!leases.empty()) ready.push_back(seat);
+    }
+    if (ready.empty()) {
+      FAIL("nothing runs: " << play.ledger.stall());
+    }
+    const Seat seat = ready[random() % ready.size()];
+    const PlanStage& stage = plan.stages[static_cast<size_t>(seat.stage)];
+    if (kills > 0 && stage.role != Role::kSink && random() % 5 == 0) {
+      --kills;
+      play.held[seat].clear();
+      play.ledger.worker_gone(seat);
+      play.ledger.worker_restarted(seat);
+      play.ledger.worker_ready(seat, -1);
+      continue;
+    }
+    const Lease lease = play.held[seat].front();
+    Commit commit = Play::commit_of(lease);
+    if (lease.kind == LeaseKind::kRead) {
+      const uint64_t number = std::stoull("0" + play.ledger.token(seat.stage).value_or(""));
+      if (number < static_cast<uint64_t>(reads)) {
+        commit.outputs.push_back(
+            Play::small(0, stage.name + std::to_string(number), 1));
+        commit.cursor = std::to_string(number + 1);
+      } else {
+        commit.cursor = std::to_string(number);
+        commit.ended = true;
+      }
+    } else if (lease.kind == LeaseKind::kProcess && stage.role == Role::kSink) {
+      seen[seat.stage].push_back(lease.batch.image);
+    } else if (lease.kind == LeaseKind::kProcess) {
+      for (const char* piece : {"a", "b"}) {
+        commit.outputs.push_back(Play::small(0, lease.batch.image + piece, 1));
+      }
+    } else if (lease.kind == LeaseKind::kFinish) {
+      commit.outputs.push_back(Play::small(0, stage.name + "-end", 1));
+    }
+    play.held[seat].pop_front();
+    REQUIRE(play.ledger.commit(seat, std::move(commit)));
+  }
+  FAIL("the play does not end");
+  return seen;
+}
+
+}  // namespace
+
+TEST_CASE("Ledger: outputs keep the order of the input whoever commits first") {
+  PlanBuilder builder;
+  const int source = builder.stage("s", Role::kSource);
+  const int work = builder.stage("w", Role::kStage, 4);
+  const int sink = builder.stage("k", Role::kSink);
+  builder.edge(source, work);
+  builder.edge(work, sink);
+  const auto expected = run_all(builder.plan, 1, 20, 0);
+  REQUIRE(expected.at(sink).size() == 41);
+  CHECK(expected.at(sink).front() == "s0a");
+  CHECK(expected.at(sink)[1] == "s0b");
+  CHECK(expected.at(sink).back() == "w-end");
+  for (unsigned seed = 2; seed < 40; ++seed) {
+    CHECK(run_all(builder.plan, seed, 20, 30) == expected);
+  }
+}
+
+TEST_CASE("Ledger: fan-out by copy gives every reader everything and fan-in goes by sequence") {
+  PlanBuilder builder;
+  const int one = builder.stage("one", Role::kSource);
+  const int two = builder.stage("two", Role::kSource);
+  const int left = builder.stage("left", Role::kStage, 2);
+  const int both = builder.stage("both", Role::kStage, 3);
+  const int sink = builder.stage("sink", Role::kSink);
+  const int copy = builder.stage("copy", Role::kSink);
+  builder.edge(one, left);
+  builder.edge(two, both);
+  builder.edge(left, both);
+  builder.edge(both, sink);
+  builder.edge(left, copy);
+  const auto expected = run_all(builder.plan, 1, 10, 0);
+  REQUIRE(expected.at(copy).size() == 21);
+  // All of source one comes before all of source two, though `two` stands first in `from`.
+  CHECK(expected.at(sink).front() == "one0aa");
+  CHECK(expected.at(sink)[42] == "two0a");
+  CHECK(expected.at(sink).back() == "both-end");
+  for (unsigned seed = 2; seed < 40; ++seed) {
+    CHECK(run_all(builder.plan, seed, 10, 20) == expected);
+  }
+}
+
+TEST_CASE("Ledger: a stale commit changes nothing") {
+  PlanBuilder builder;
+  const int source = builder.stage("s", Role::kSource);
+  const int sink = builder.stage("k", Role::kSink);
+  builder.edge(source, sink);
+  Play play(builder.plan);
+  play.answer();
+  const Seat seat{source, 0};
+  const Lease lease = play.held[seat].front();
+  Commit commit = Play::commit_of(lease);
+  commit.outputs.push_back(Play::small(0, "x", 1));
+  SECTION("of an older attempt") {
+    play.ledger.worker_gone(seat);
+    play.ledger.worker_restarted(seat);
+    play.ledger.worker_ready(seat, -1);
+    play.answer();
+    CHECK_FALSE(play.ledger.commit(seat, std::move(commit)));
+    CHECK(play.held[seat].back().id == lease.id);
+    CHECK(play.held[seat].back().attempt == lease.attempt + 1);
+  }
+  SECTION("twice") {
+    CHECK(play.ledger.commit(seat, Commit(commit)));
+    CHECK_FALSE(play.ledger.commit(seat, std::move(commit)));
+  }
+  CHECK(play.ledger.edge_counts(0).released <= 1);
+}
+
+TEST_CASE("Ledger: a commit of a block that was not granted is refused as a broken protocol") {
+  PlanBuilder builder;
+  const int source = builder.stage("s", Role::kSource);
+  const int sink = builder.stage("k", Role::kSink);
+  builder.edge(source, sink);
+  Play play(builder.plan);
+  play.answer();
+  Commit commit = Play::commit_of(play.held[{source, 0}].front());
+  OutBatch out;
+  out.batch.blocks.push_back({1 << 20, 4096});
+  out.batch.size = 10;
+  commit.outputs.push_back(out);
+  CHECK_THROWS_AS(play.ledger.commit({source, 0}, std::move(commit)), Invalid);
+}
+
+TEST_CASE("Ledger: a part that was applied is skipped when its lease is leased again") {
+  PlanBuilder builder;
+  const int source = builder.stage("s", Role::kSource);
+  const int sink = builder.stage("k", Role::kSink);
+  builder.edge(source, sink);
+  Play play(builder.plan);
+  play.answer();
+  const Seat seat{source, 0};
+  const Lease lease = play.held[seat].front();
+  Commit part = Play::commit_of(lease);
+  part.final = false;
+  part.outputs.push_back(Play::small(0, "x", 1));
+  part.want = Want{0, 1 << 20};
+  REQUIRE(play.ledger.commit(seat, std::move(part)));
+  CHECK(play.ledger.edge_counts(0).released == 1);  // the lowest lease's parts go on at once
+  play.ledger.worker_gone(seat);
+  play.ledger.worker_restarted(seat);
+  play.ledger.worker_ready(seat, -1);
+  play.held.clear();
+  play.answer();
+  REQUIRE(play.held[seat].front().id == lease.id);
+  CHECK(play.held[seat].front().skip == std::vector<uint64_t>{1, 0});
+}
+
+TEST_CASE("Ledger: room on an edge is bounded and returns when its reader commits") {
+  PlanBuilder builder;
+  const int source = builder.stage("s", Role::kSource);
+  const int sink = builder.stage("k", Role::kSink);
+  builder.edge(source, sink, 0, 2 << 20);
+  Play play(builder.plan);
+  const Seat writer{source, 0}, reader{sink, 0};
+  uint64_t peak = 0;
+  int made = 0;
+  // The reader does nothing while the writer can go on.
+  while (true) {
+    play.answer();
+    peak = std::max(peak, play.ledger.edge_counts(0).used);
+    auto& leases = play.held[writer];
+    if (leases.empty()) break;
+    Commit commit = Play::commit_of(leases.front());
+    const uint64_t size = 300'000;
+    auto grant = std::find_if(leases.front().grants.begin(), leases.front().grants.end(),
+                              [&](const Grant& each) { return each.block.size >= size; });
+    if (grant == leases.front().grants.end()) {
+      commit.final = false;
+      commit.want = Want{0, size};
+      REQUIRE(play.ledger.commit(writer, std::move(commit)));
+      const size_t before = leases.front().grants.size();
+      play.answer();
+      if (leases.front().grants.size() == before) break;  // waits for room
+      continue;
+    }
+    OutBatch out;
+    out.batch.blocks = {grant->block};
+    out.batch.size = size;
+    out.batch.rows = 1;
+    commit.outputs.push_back(out);
+    commit.cursor = "x";
+    leases.pop_front();
+    REQUIRE(play.ledger.commit(writer, std::move(commit)));
+    REQUIRE(++made < 100);
+  }
+  CHECK(made >= 3);
+  CHECK(peak <= 2 << 20);
+  // Reading gives room again.
+  while (!play.held[reader].empty()) {
+    Commit commit = Play::commit_of(play.held[reader].front());
+    play.held[reader].pop_front();
+    REQUIRE(play.ledger.commit(reader, std::move(commit)));
+    play.answer();
+  }
+  CHECK(play.ledger.edge_counts(0).taken == made);
+}
