@@ -279,6 +279,8 @@ struct Pipeline::Rows::State {
   std::optional<Keeper> keeper;
   std::optional<Running> running;
   std::optional<RunResult> result;
+  Batch batch;       // being read
+  int64_t next = 0;  // row of it
 };
 
 Pipeline::Rows::Rows(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -358,17 +360,20 @@ std::optional<Batch> Pipeline::Rows::next_batch() {
   return std::nullopt;
 }
 
-void Pipeline::Rows::Iterator::advance() {
-  while (next_ >= batch_.rows()) {
-    std::optional<Batch> batch = rows_->next_batch();
-    if (!batch) {
-      row_.reset();
-      return;
-    }
-    batch_ = std::move(*batch);
-    next_ = 0;
+std::optional<Row> Pipeline::Rows::next_row() {
+  while (state_->next >= state_->batch.rows()) {
+    std::optional<Batch> batch = next_batch();
+    if (!batch) return std::nullopt;
+    state_->batch = std::move(*batch);
+    state_->next = 0;
   }
-  row_.emplace(batch_, next_++);
+  return Row(state_->batch, state_->next++);
+}
+
+void Pipeline::Rows::Iterator::advance() {
+  std::optional<Row> row = rows_->next_row();
+  row_.reset();
+  if (row) row_.emplace(*row);
 }
 
 }  // namespace towpath

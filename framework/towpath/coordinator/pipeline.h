@@ -106,9 +106,7 @@ class Pipeline::Rows {
     explicit Iterator(Rows& rows) : rows_(&rows) { advance(); }
     void advance();
     Rows* rows_ = nullptr;
-    Batch batch_;
-    int64_t next_ = 0;
-    std::optional<Row> row_;
+    std::optional<Row> row_;  // of the batch that the Rows keep
   };
   Iterator begin() { return Iterator(*this); }
   std::default_sentinel_t end() const { return {}; }
@@ -119,6 +117,7 @@ class Pipeline::Rows {
   friend class Pipeline;
   struct State;
   explicit Rows(std::unique_ptr<State> state);
+  std::optional<Row> next_row();
   std::optional<Batch> next_batch();
   std::unique_ptr<State> state_;
 };
