@@ -123,7 +123,7 @@ class Coordinator {
  private:
   struct SeatProcess {
     Seat seat;
-    std::string identity;
+    std::string identity{};
     int incarnation = 0;
     int pid = 0;
     std::optional<Clock::time_point> restart_at{};

@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kMaxOpenLeases = 4096;  // of one stage: what is committed ahead of its turn is bounded
 constexpr uint64_t kPrefetchMicros = 2000;
-constexpr size_t kMaxDepth = 32;
+constexpr size_t kMaxAhead = 32;
 constexpr uint64_t kNameBytes = 256;  // what the name of a small batch costs, besides its image
 
 }  // namespace
@@ -416,7 +416,7 @@ bool Ledger::lease_one(Seat seat) {
 
 size_t Ledger::depth_for(const StageRecord& stage, const SeatRecord& seat) const {
   if (stage.next_port >= 0 || seat.us_per_lease == 0) return 1;
-  return std::clamp<size_t>(kPrefetchMicros / seat.us_per_lease + 1, 2, kMaxDepth);
+  return std::clamp<size_t>(kPrefetchMicros / seat.us_per_lease + 1, 2, kMaxAhead);
 }
 
 void Ledger::answer(std::vector<Work>& work, std::vector<GrantedRoom>& rooms) {

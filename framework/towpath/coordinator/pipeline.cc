@@ -1,5 +1,6 @@
 #include "towpath/coordinator/pipeline.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -26,7 +26,7 @@ PlanOptions options_here() {
     if (value == nullptr) return std::nullopt;
     return value;
   };
-  options.has_files = [](const std::string& pattern) { return !find_files({pattern}).empty(); };
+  options.check_path = [](const std::string& pattern) { find_files({pattern}); };
   return options;
 }
 

@@ -74,14 +74,33 @@ void hash_rows(const Batch& in, std::span<const std::string> columns,
   }
 }
 
-void partition_rows(const Batch& in, std::span<const std::string> columns,
-                    std::vector<uint8_t>& partitions) {
-  std::vector<uint64_t> hashes;
-  hash_rows(in, columns, hashes);
+namespace {
+
+void to_partitions(const std::vector<uint64_t>& hashes, std::vector<uint8_t>& partitions) {
   partitions.resize(hashes.size());
   for (size_t i = 0; i < hashes.size(); ++i) {
     partitions[i] = static_cast<uint8_t>(hashes[i] & (kPartitions - 1));
   }
+}
+
+}  // namespace
+
+void partition_rows(const Batch& in, std::span<const std::string> columns,
+                    std::vector<uint8_t>& partitions) {
+  std::vector<uint64_t> hashes;
+  hash_rows(in, columns, hashes);
+  to_partitions(hashes, partitions);
+}
+
+void partition_rows(const BatchBuilder& rows, std::span<const std::string> columns,
+                    std::vector<uint8_t>& partitions) {
+  std::vector<uint64_t> hashes(static_cast<size_t>(rows.rows()));
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const int column = find_field(rows.schema(), columns[i]);
+    expect(column >= 0, "a key column is there");
+    hash_column(rows.column(static_cast<size_t>(column)).view(), false, i == 0, hashes);
+  }
+  to_partitions(hashes, partitions);
 }
 
 }  // namespace towpath

@@ -23,6 +23,10 @@ void hash_rows(const Batch& in, std::span<const std::string> columns,
 void partition_rows(const Batch& in, std::span<const std::string> columns,
                     std::vector<uint8_t>& partitions);
 
+// The same for rows that are being built.
+void partition_rows(const BatchBuilder& rows, std::span<const std::string> columns,
+                    std::vector<uint8_t>& partitions);
+
 // The hashes of one column's values (of all `hashes.size()` rows; of a constant, its only one):
 // written, or mixed into those of the columns before.
 void hash_column(const Column& column, bool constant, bool first, std::span<uint64_t> hashes);

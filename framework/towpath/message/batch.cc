@@ -284,6 +284,8 @@ SourcePosition Batch::position(int64_t row) const {
   return {base.name, base.line + origins.line[entry], base.byte + origins.byte[entry]};
 }
 
+bool Batch::has_partitions() const { return data().partitions != nullptr; }
+
 int Batch::partition(int64_t row) const {
   const uint8_t* partitions = data().partitions;
   return partitions == nullptr ? 0 : partitions[row] % kPartitions;

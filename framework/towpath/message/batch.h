@@ -81,6 +81,7 @@ class Batch {
   const Origins& origins() const;
   // Partition of the row by the key its edge is partitioned by, 0 to 63; 0 when it is not.
   int partition(int64_t row) const;
+  bool has_partitions() const;  // its writer (or with_partitions) has set them
   // One value as an Object: date and timestamp as ISO text, object as itself, null as nil.
   Object value(int64_t row, size_t column) const;
 

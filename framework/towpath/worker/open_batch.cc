@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "towpath/base/error.h"
+
 namespace towpath {
 
 Batch open_batch(const BatchName& name, const ArenaView& arena) {

@@ -1,0 +1,54 @@
+#include <unistd.h>
+
+#include <iostream>
+
+#include "towpath/base/format.h"
+#include "towpath/base/quantity.h"
+#include "towpath/cli/commands.h"
+#include "towpath/cli/config_loader.h"
+#include "towpath/coordinator/coordinator.h"
+#include "towpath/message/json.h"
+#include "towpath/view/ledger_view.h"
+#include "towpath/view/progress.h"
+
+namespace towpath::cli {
+namespace {
+
+std::string closing_line(const RunResult& result) {
+  const Snapshot& ledger = result.ledger;
+  return format("{} {} in {}: {}\n", ledger.pipeline, ledger.status,
+                show_duration(Millis{static_cast<int64_t>(ledger.seconds * 1000)}), result.folder);
+}
+
+}  // namespace
+
+int run(const RunArguments& arguments) {
+  const std::optional<Plan> plan = load_plan(arguments.config);
+  if (!plan) return 2;
+  Progress progress(STDERR_FILENO);
+  RunOptions options;
+  options.runs = arguments.run_dir;
+  if (!arguments.quiet) {
+    options.observe = [&progress](const Snapshot& now) { progress.show(now); };
+  }
+  const RunResult result = run_plan(*plan, options);
+  progress.finish();
+  if (!arguments.quiet) std::cerr << show_ledger(result.ledger) << closing_line(result);
+  if (!result.rejects.empty() && !arguments.quiet) {
+    std::cerr << format("{} row(s) rejected: {}\n", show_count(result.ledger.rejected), result.rejects);
+  }
+  if (result.exit_code != 0 && result.exit_code != 3) {
+    std::cerr << "towpath: error: " << result.message << '\n';
+    if (result.exit_code == 1) std::cerr << format("  the workers' log is {}/log\n", result.folder);
+  }
+  if (arguments.json) {
+    Object ledger = ledger_object(result.ledger);
+    ledger.set("exit_code", result.exit_code);
+    ledger.set("folder", result.folder);
+    if (!result.message.empty()) ledger.set("message", result.message);
+    std::cout << to_json(ledger) << '\n';
+  }
+  return result.exit_code;
+}
+
+}  // namespace towpath::cli
