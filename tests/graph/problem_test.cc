@@ -26,7 +26,8 @@ TEST_CASE("Check: an unknown option of a stage names the nearest option or kind"
   CHECK(problems_of(kRead + "  out: { from: a, discard: {}, attempts: 3 }\n") ==
         "conf/a.yaml:4:32: error: stage \"out\" has no option \"attempts\"\n"
         "  out: { from: a, discard: {}, attempts: 3 }\n"
-        "                               ^~~~~~~~ towpath stages lists all kinds\n");
+        "                               ^~~~~~~~ options: from, steps, workers, order, "
+        "start_method, env; towpath stages lists all kinds\n");
 }
 
 TEST_CASE("Check: an unknown option of the pipeline names the nearest") {

@@ -1,9 +1,6 @@
 #include "towpath/graph/graph.h"
 
-#include <algorithm>
-
 #include "towpath/base/format.h"
-#include "towpath/base/quantity.h"
 
 namespace towpath {
 
@@ -28,13 +25,6 @@ Bindings Graph::bindings() const {
   return bindings;
 }
 
-std::string suggest_name(std::string_view word, const std::vector<std::string>& names,
-                         std::string otherwise) {
-  const std::vector<std::string_view> known(names.begin(), names.end());
-  const std::string_view near = nearest(word, known.data(), known.data() + known.size());
-  return near.empty() ? otherwise : format("did you mean \"{}\"?", near);
-}
-
 std::optional<Graph> read_graph(Document& document, const Catalogue& catalogue,
                                 const PlanOptions& options, const SchemaDetector& detector) {
   // After a syntax error there is nothing to look at.
@@ -47,7 +37,8 @@ std::optional<Graph> read_graph(Document& document, const Catalogue& catalogue,
     return std::nullopt;
   }
   auto params = read_params(document, options);
-  Graph graph = read_stages(document, catalogue, options);
+  Graph graph = read_pipeline(document, options);
+  read_stages(document, catalogue, options, graph);
   graph.params = std::move(params);
   graph.now_micros = options.now_micros;
   if (check_shape(document, graph)) check_schemas(document, graph, options, detector);

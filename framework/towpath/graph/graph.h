@@ -104,17 +104,16 @@ std::optional<Graph> read_graph(Document& document, const Catalogue& catalogue,
 // The `params` of the file with --set applied, then ${names} replaced everywhere.
 std::vector<std::pair<std::string, Object>> read_params(Document& document,
                                                         const PlanOptions& options);
-// Options and stages, with fields checked; nothing across stages yet.
-Graph read_stages(Document& document, const Catalogue& catalogue, const PlanOptions& options);
+// The options of the pipeline as a whole; no stages yet.
+Graph read_pipeline(Document& document, const PlanOptions& options);
+// Adds the stages, with fields checked; nothing across stages yet.
+void read_stages(Document& document, const Catalogue& catalogue, const PlanOptions& options,
+                 Graph& graph);
 // Who reads whom: unknown names, cycles, stages without reader or input, branches that meet again,
 // workers. Finds order and sources; false: the order is unknown.
 bool check_shape(Document& document, Graph& graph);
 // Columns and expressions, and the columns of every output.
 void check_schemas(Document& document, Graph& graph, const PlanOptions& options,
                    const SchemaDetector& detector);
-
-// ` did you mean "x"?`-hints over names; `otherwise` when none is near.
-std::string suggest_name(std::string_view word, const std::vector<std::string>& names,
-                         std::string otherwise = "");
 
 }  // namespace towpath

@@ -1,6 +1,7 @@
 #include "towpath/base/format.h"
 #include "towpath/config/check.h"
 #include "towpath/graph/graph.h"
+#include "towpath/graph/names.h"
 #include "towpath/message/json.h"
 
 namespace towpath {

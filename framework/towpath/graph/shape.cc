@@ -4,6 +4,7 @@
 #include "towpath/base/format.h"
 #include "towpath/config/check.h"
 #include "towpath/graph/graph.h"
+#include "towpath/graph/names.h"
 
 // Who reads whom.
 
