@@ -307,3 +307,24 @@ TEST_CASE("Ledger: room on an edge is bounded and returns when its reader commit
   }
   CHECK(play.ledger.edge_counts(0).taken == made);
 }
+
+TEST_CASE("Ledger: a worker that asked for room and goes on with what was granted ahead loses nothing") {
+  PlanBuilder builder;
+  const int source = builder.stage("s", Role::kSource);
+  const int sink = builder.stage("k", Role::kSink);
+  builder.edge(source, sink);
+  Play play(builder.plan);
+  play.answer();
+  const Seat seat{source, 0};
+  const Lease lease = play.held[seat].front();
+  Commit part = Play::commit_of(lease);
+  part.final = false;
+  part.want = Want{0, 1 << 20};
+  REQUIRE(play.ledger.commit(seat, std::move(part)));
+  // No answer in between: the next part comes while the ledger still thinks that the worker waits.
+  Commit next = Play::commit_of(lease);
+  next.final = false;
+  next.outputs.push_back(Play::small(0, "x", 1));
+  CHECK(play.ledger.commit(seat, std::move(next)));
+  CHECK(play.ledger.edge_counts(0).released == 1);
+}

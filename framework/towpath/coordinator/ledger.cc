@@ -95,7 +95,13 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
   SeatRecord& place = seat_of(seat);
   if (place.leases.empty() || place.leases.front() != commit.lease) return false;
   LeaseRecord& lease = *find_lease(stage, commit.lease);
-  if (lease.attempt != commit.attempt || lease.state != LeaseState::kRunning) return false;
+  if (lease.attempt != commit.attempt) return false;
+  if (lease.state == LeaseState::kWaiting) {
+    // Room granted ahead reached the worker when it had just asked: it goes on already.
+    lease.want.reset();
+    lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
+    change(place, WorkerEvent::kRoom);
+  }
   apply_outputs(stage, lease, std::move(commit.outputs));
   StageCounts& counts = stage.counts;
   for (size_t step = 0; step < commit.counts.size() && step < counts.steps.size(); ++step) {
