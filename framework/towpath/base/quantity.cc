@@ -34,9 +34,10 @@ double parse_quantity(std::string_view text, const Unit* first, const Unit* last
 
 uint64_t parse_bytes(std::string_view text) {
   constexpr double k = 1024, m = k * k, g = m * k, t = g * k;
-  static constexpr Unit kUnits[] = {{"", 1},    {"B", 1},    {"k", k},    {"K", k},    {"M", m},
-                                    {"G", g},   {"T", t},    {"KiB", k},  {"MiB", m},  {"GiB", g},
-                                    {"TiB", t}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}};
+  static constexpr Unit kUnits[] = {{"", 1},     {"B", 1},    {"k", k},    {"K", k},
+                                    {"M", m},    {"G", g},    {"T", t},    {"KiB", k},
+                                    {"MiB", m},  {"GiB", g},  {"TiB", t},  {"kB", 1e3},
+                                    {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}};
   const double bytes = parse_quantity(text, std::begin(kUnits), std::end(kUnits),
                                       "a size; write bytes, or a number with KiB, MiB or GiB");
   if (bytes >= 9e18) throw Invalid(format("\"{}\" is larger than any memory", text));
