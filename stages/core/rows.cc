@@ -25,10 +25,12 @@ Rows::Rows(const Settings& settings)
 void Rows::open(Services&, std::optional<std::string_view>) {
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
-  if (address_.size() >= sizeof to.sun_path) throw Invalid(format("{} is too long for a socket", address_));
+  if (address_.size() >= sizeof to.sun_path)
+    throw Invalid(format("{} is too long for a socket", address_));
   std::memcpy(to.sun_path, address_.data(), address_.size());
   socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket_ || ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
+  if (!socket_ ||
+      ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
     throw_errno(format("connect({})", address_));
   }
 }
@@ -50,7 +52,8 @@ void Rows::write(const Batch& in, Outputs&) {
 void Rows::send(const char* bytes, size_t size) {
   while (size > 0) {
     const ssize_t sent = ::send(socket_.get(), bytes, size, MSG_NOSIGNAL);
-    if (sent < 0) throw_errno(format("send({}): the program that reads the rows is gone", address_));
+    if (sent < 0)
+      throw_errno(format("send({}): the program that reads the rows is gone", address_));
     bytes += sent;
     size -= static_cast<size_t>(sent);
   }

@@ -2,10 +2,12 @@
 #include "towpath/base/unique_fd.h"
 #include "towpath/stage/stage.h"
 
-// Hands its rows to a program that embeds Towpath: writes every batch, as it comes, to the program's local
-// socket. A program that reads slowly slows the pipeline down; one that hangs up ends it.
+// Hands its rows to a program that embeds Towpath: writes every batch, as it comes, to the
+// program's local socket. A program that reads slowly slows the pipeline down; one that hangs up
+// ends it.
 //
-// Each batch is a frame: image size and head position (two 8-byte integers of this machine), then the image.
+// Each batch is a frame: image size and head position (two 8-byte integers of this machine), then
+// the image.
 class Rows final : public towpath::Sink {
  public:
   static towpath::StageSpec describe();

@@ -93,8 +93,10 @@ struct Play {
   std::map<Seat, std::deque<Lease>> held;
 };
 
-// Runs a play to its end with workers in random order, killing at random; returns what each sink saw.
-std::map<int, std::vector<std::string>> run_all(const Plan& plan, unsigned seed, int reads, int kills) {
+// Runs a play to its end with workers in random order, killing at random; returns what each sink
+// saw.
+std::map<int, std::vector<std::string>> run_all(const Plan& plan, unsigned seed, int reads,
+                                                int kills) {
   Play play(plan);
   std::mt19937 random(seed);
   std::map<int, std::vector<std::string>> seen;
@@ -126,8 +128,7 @@ std::map<int, std::vector<std::string>> run_all(const Plan& plan, unsigned seed,
     if (lease.kind == LeaseKind::kRead) {
       const uint64_t number = std::stoull("0" + play.ledger.token(seat.stage).value_or(""));
       if (number < static_cast<uint64_t>(reads)) {
-        commit.outputs.push_back(
-            Play::small(0, stage.name + std::to_string(number), 1));
+        commit.outputs.push_back(Play::small(0, stage.name + std::to_string(number), 1));
         commit.cursor = std::to_string(number + 1);
       } else {
         commit.cursor = std::to_string(number);
@@ -308,7 +309,8 @@ TEST_CASE("Ledger: room on an edge is bounded and returns when its reader commit
   CHECK(play.ledger.edge_counts(0).taken == made);
 }
 
-TEST_CASE("Ledger: a worker that asked for room and goes on with what was granted ahead loses nothing") {
+TEST_CASE(
+    "Ledger: a worker that asked for room and goes on with what was granted ahead loses nothing") {
   PlanBuilder builder;
   const int source = builder.stage("s", Role::kSource);
   const int sink = builder.stage("k", Role::kSink);

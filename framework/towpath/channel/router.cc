@@ -21,18 +21,31 @@ namespace {
 
 constexpr int kLingerMillis = 1'000;
 
-// A second bind to an ipc address takes it away from the first without a word.
-void refuse_used_address(const std::string& address) {
+sockaddr_un name_of(const std::string& address) {
   const std::string path = address.substr(std::strlen("ipc://"));
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   std::memcpy(name.sun_path, path.data(), path.size());
+  return name;
+}
+
+// A socket that listens already, so that Dealers can connect before ZeroMQ has been started here. A
+// second listener would take the address away from the first without a word: it is refused.
+UniqueFd listen_at(const std::string& address) {
+  const sockaddr_un name = name_of(address);
+  const auto* to = reinterpret_cast<const sockaddr*>(&name);
   const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) throw_errno("socket(AF_UNIX)");
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ||
-      errno == EAGAIN) {
+  if (::connect(probe.get(), to, sizeof name) == 0 || errno == EAGAIN) {
     throw Invalid(format("another process listens at {}", address));
   }
+  if (errno == ECONNREFUSED) ::unlink(name.sun_path);  // left by one that died
+  UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!listening) throw_errno("socket(AF_UNIX)");
+  if (::bind(listening.get(), to, sizeof name) != 0 || ::listen(listening.get(), SOMAXCONN) != 0) {
+    throw Invalid(format("can't listen at {}: {}", address, std::strerror(errno)));
+  }
+  return listening;
 }
 
 void watch(int epoll, int fd) {
@@ -45,10 +58,25 @@ void watch(int epoll, int fd) {
 }  // namespace
 
 struct Router::State {
-  ZmqSocket socket{ZMQ_ROUTER};
-  UniqueFd pending{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  UniqueFd epoll{::epoll_create1(EPOLL_CLOEXEC)};
-  bool is_pending = false;
+  explicit State(const std::string& where) : address(where), listening(listen_at(where)) {
+    if (!pending || !epoll) throw_errno("eventfd or epoll_create1");
+    watch(epoll.get(), pending.get());
+  }
+
+  // ZeroMQ has threads, and a process with threads can't fork: it starts at first use.
+  ZmqSocket& open() {
+    if (socket) return *socket;
+    socket.emplace(ZMQ_ROUTER);
+    socket->set(ZMQ_ROUTER_MANDATORY, 1);
+    socket->set(ZMQ_SNDHWM, 0);
+    socket->set(ZMQ_RCVHWM, 0);
+    socket->set(ZMQ_LINGER, kLingerMillis);
+    socket->set(ZMQ_MAXMSGSIZE, kMaxMessageBytes);
+    socket->set(ZMQ_USE_FD, listening.release());  // ZeroMQ closes it
+    socket->bind(address);
+    watch(epoll.get(), socket->get(ZMQ_FD));
+    return *socket;
+  }
 
   void set_pending(bool value) {
     if (is_pending == value) return;
@@ -57,30 +85,28 @@ struct Router::State {
     [[maybe_unused]] const ssize_t done = value ? ::write(pending.get(), &count, sizeof count)
                                                 : ::read(pending.get(), &count, sizeof count);
   }
+
+  const std::string address;
+  UniqueFd listening;
+  std::optional<ZmqSocket> socket;
+  UniqueFd pending{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  UniqueFd epoll{::epoll_create1(EPOLL_CLOEXEC)};
+  bool is_pending = false;
 };
 
 Router::Router(const std::string& address)
-    : state_((check_address(address), std::make_unique<State>())) {
-  refuse_used_address(address);
-  ZmqSocket& socket = state_->socket;
-  socket.set(ZMQ_ROUTER_MANDATORY, 1);
-  socket.set(ZMQ_SNDHWM, 0);
-  socket.set(ZMQ_RCVHWM, 0);
-  socket.set(ZMQ_LINGER, kLingerMillis);
-  socket.set(ZMQ_MAXMSGSIZE, kMaxMessageBytes);
-  socket.bind(address);
-  if (!state_->pending || !state_->epoll) throw_errno("eventfd or epoll_create1");
-  watch(state_->epoll.get(), state_->pending.get());
-  watch(state_->epoll.get(), socket.get(ZMQ_FD));
-}
+    : state_((check_address(address), std::make_unique<State>(address))) {}
 
 Router::Router(Router&&) noexcept = default;
 Router::~Router() = default;
 
-int Router::fd() const { return state_->epoll.get(); }
+int Router::fd() const {
+  state_->open();
+  return state_->epoll.get();
+}
 
 bool Router::send(std::string_view to, std::string_view bytes) {
-  ZmqSocket& socket = state_->socket;
+  ZmqSocket& socket = state_->open();
   if (socket.send(to, true) != ZmqSocket::Sent::kYes) return false;
   socket.send(bytes, false);
   // Sending reads the signals of arriving messages too: those would then wake nobody.
@@ -89,7 +115,7 @@ bool Router::send(std::string_view to, std::string_view bytes) {
 }
 
 std::optional<Message> Router::receive(Millis timeout) {
-  ZmqSocket& socket = state_->socket;
+  ZmqSocket& socket = state_->open();
   const Deadline deadline(timeout);
   for (;;) {
     if (auto from = socket.receive()) {

@@ -6,8 +6,8 @@
 
 namespace towpath::cli {
 
-// Reads the config, applies what the command line says, plans. None: what is wrong was printed to stderr, all of
-// it, and the command ends with exit code 2.
+// Reads the config, applies what the command line says, plans. None: what is wrong was printed to
+// stderr, all of it, and the command ends with exit code 2.
 std::optional<Plan> load_plan(const ConfigArguments& arguments);
 
 }  // namespace towpath::cli

@@ -14,17 +14,22 @@ void add_config_options(CLI::App& command, cli::ConfigArguments& arguments) {
   command.add_option("--set", arguments.set, "sets a param: --set NAME=VALUE; may be repeated")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  command.add_option("--workers", arguments.workers, "workers of a stage: --workers STAGE=N; may be repeated")
+  command
+      .add_option("--workers", arguments.workers,
+                  "workers of a stage: --workers STAGE=N; may be repeated")
       ->type_name("STAGE=N")
       ->allow_extra_args(false);
   command.add_option("--start-method", arguments.start_method, "forkserver, spawn or fork")
       ->type_name("METHOD");
-  command.add_option("--memory", arguments.memory, "size of the arena, e.g. 256MiB")->type_name("SIZE");
-  command.add_option("--batch-rows", arguments.batch_rows, "cuts batches at N rows")->type_name("N");
+  command.add_option("--memory", arguments.memory, "size of the arena, e.g. 256MiB")
+      ->type_name("SIZE");
+  command.add_option("--batch-rows", arguments.batch_rows, "cuts batches at N rows")
+      ->type_name("N");
 }
 
 int program(int argc, char** argv) {
-  CLI::App app("Towpath runs dataflow pipelines as separate processes, from a YAML file.", "towpath");
+  CLI::App app("Towpath runs dataflow pipelines as separate processes, from a YAML file.",
+               "towpath");
   app.require_subcommand(1);
   app.set_version_flag("--version", "towpath 0.1.0");
   app.footer(
@@ -33,7 +38,8 @@ int program(int argc, char** argv) {
       "  towpath run configs/word_count.yaml --set path='/data/*.txt' --workers words=4\n"
       "  towpath check configs/sales.yaml\n"
       "  towpath stages csv.read\n\n"
-      "Exit codes: 0 done; 1 failed; 2 wrong usage or config; 3 done, with rejects; 130 interrupted.");
+      "Exit codes: 0 done; 1 failed; 2 wrong usage or config; 3 done, with rejects; 130 "
+      "interrupted.");
 
   cli::RunArguments run;
   CLI::App* run_command = app.add_subcommand("run", "Runs a pipeline to its end");
@@ -42,7 +48,8 @@ int program(int argc, char** argv) {
       ->type_name("DIR")
       ->capture_default_str();
   run_command->add_flag("--quiet,-q", run.quiet, "shows nothing but errors");
-  run_command->add_flag("--json", run.json, "prints the closing ledger as one JSON object, nothing else");
+  run_command->add_flag("--json", run.json,
+                        "prints the closing ledger as one JSON object, nothing else");
   run_command->footer("Example:\n  towpath run configs/sales.yaml --set min_qty=2 --memory 256MiB");
 
   cli::ConfigArguments check;
@@ -51,10 +58,12 @@ int program(int argc, char** argv) {
   check_command->footer("Example:\n  towpath check configs/sales.yaml");
 
   cli::GraphArguments graph;
-  CLI::App* graph_command = app.add_subcommand("graph", "Draws a pipeline as text, or as DOT for Graphviz");
+  CLI::App* graph_command =
+      app.add_subcommand("graph", "Draws a pipeline as text, or as DOT for Graphviz");
   add_config_options(*graph_command, graph.config);
   graph_command->add_flag("--dot", graph.dot, "prints DOT");
-  graph_command->footer("Example:\n  towpath graph configs/sales.yaml --dot | dot -Tsvg > sales.svg");
+  graph_command->footer(
+      "Example:\n  towpath graph configs/sales.yaml --dot | dot -Tsvg > sales.svg");
 
   cli::StagesArguments stages;
   CLI::App* stages_command = app.add_subcommand("stages", "Lists the stages, or explains one");

@@ -35,7 +35,8 @@ int run(const RunArguments& arguments) {
   progress.finish();
   if (!arguments.quiet) std::cerr << show_ledger(result.ledger) << closing_line(result);
   if (!result.rejects.empty() && !arguments.quiet) {
-    std::cerr << format("{} row(s) rejected: {}\n", show_count(result.ledger.rejected), result.rejects);
+    std::cerr << format("{} row(s) rejected: {}\n", show_count(result.ledger.rejected),
+                        result.rejects);
   }
   if (result.exit_code != 0 && result.exit_code != 3) {
     std::cerr << "towpath: error: " << result.message << '\n';

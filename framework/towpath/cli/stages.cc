@@ -10,43 +10,63 @@ namespace {
 std::string show_kind(const FieldSpec& field) {
   const auto bounds = [&field](std::string_view name) {
     std::string text(name);
-    if (field.min && field.max) text += format(", {} to {}", *field.min, *field.max);
-    else if (field.min) text += format(", at least {}", *field.min);
+    if (field.min && field.max)
+      text += format(", {} to {}", *field.min, *field.max);
+    else if (field.min)
+      text += format(", at least {}", *field.min);
     if (!field.unit.empty()) text += " " + field.unit;
     return text;
   };
   switch (field.kind) {
-    case FieldKind::kString: return "text";
-    case FieldKind::kInt: return bounds("integer");
-    case FieldKind::kFloat: return bounds("number");
-    case FieldKind::kBool: return "true or false";
-    case FieldKind::kBytes: return "size, as 64MiB";
-    case FieldKind::kDuration: return "duration, as 60s";
+    case FieldKind::kString:
+      return "text";
+    case FieldKind::kInt:
+      return bounds("integer");
+    case FieldKind::kFloat:
+      return bounds("number");
+    case FieldKind::kBool:
+      return "true or false";
+    case FieldKind::kBytes:
+      return "size, as 64MiB";
+    case FieldKind::kDuration:
+      return "duration, as 60s";
     case FieldKind::kChoice: {
       std::string text = "one of";
       for (const std::string& choice : field.choices) text += " " + choice;
       return text;
     }
-    case FieldKind::kPath: return "path";
-    case FieldKind::kColumn: return "column";
-    case FieldKind::kColumns: return "column, or list of columns";
+    case FieldKind::kPath:
+      return "path";
+    case FieldKind::kColumn:
+      return "column";
+    case FieldKind::kColumns:
+      return "column, or list of columns";
     case FieldKind::kExpression:
       return field.result.empty() ? "expression" : "expression that gives " + field.result;
-    case FieldKind::kAssignments: return "map of column: expression";
-    case FieldKind::kAggregates: return "map of column: count() sum(x) mean(x) min(x) max(x) distinct(x)";
-    case FieldKind::kSortKeys: return "column, or list of columns, each with asc or desc behind it";
-    case FieldKind::kTypes: return "map of column: type";
-    case FieldKind::kStrings: return "text, or list of text";
-    case FieldKind::kAny: return "see the examples";
+    case FieldKind::kAssignments:
+      return "map of column: expression";
+    case FieldKind::kAggregates:
+      return "map of column: count() sum(x) mean(x) min(x) max(x) distinct(x)";
+    case FieldKind::kSortKeys:
+      return "column, or list of columns, each with asc or desc behind it";
+    case FieldKind::kTypes:
+      return "map of column: type";
+    case FieldKind::kStrings:
+      return "text, or list of text";
+    case FieldKind::kAny:
+      return "see the examples";
   }
   return "";
 }
 
 std::string_view role_name(const StageSpec& spec) {
   switch (spec.role()) {
-    case Role::kSource: return "source";
-    case Role::kSink: return "sink";
-    case Role::kStage: return spec.is_reader() ? "reader" : "stage";
+    case Role::kSource:
+      return "source";
+    case Role::kSink:
+      return "sink";
+    case Role::kStage:
+      return spec.is_reader() ? "reader" : "stage";
   }
   return "";
 }
@@ -82,8 +102,9 @@ int stages(const StagesArguments& arguments) {
       return 0;
     }
     const std::string_view near = scan.catalogue.nearest_kind(arguments.name);
-    std::cerr << format("towpath: there is no stage \"{}\"{}\n", arguments.name,
-                        near.empty() ? "; `towpath stages` lists them" : format("; did you mean \"{}\"?", near));
+    std::cerr << format(
+        "towpath: there is no stage \"{}\"{}\n", arguments.name,
+        near.empty() ? "; `towpath stages` lists them" : format("; did you mean \"{}\"?", near));
     return 2;
   }
   for (const auto& [kind, entry] : scan.catalogue.entries()) {

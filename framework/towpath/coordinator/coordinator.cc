@@ -1,5 +1,6 @@
 #include "towpath/coordinator/coordinator.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -7,7 +8,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,7 +37,8 @@ constexpr int kMaxDeathsInARow = 8;   // of a stage's workers, with no lease don
 constexpr uint32_t kMaxAttempts = 3;  // of a lease whose worker died by its own doing
 constexpr Millis kFirstPause{10};     // before a restart; doubles with each death in a row
 constexpr Millis kLongestPause{1000};
-constexpr Millis kStopGrace{4000};    // from the pill to SIGTERM, and from there to SIGKILL half of it
+constexpr Millis kStopGrace{
+    4000};  // from the pill to SIGTERM, and from there to SIGKILL half of it
 
 // SIGINT and SIGTERM as a descriptor; the old mask comes back at the end.
 class Signals {
@@ -61,7 +62,8 @@ class Signals {
   int take() {
     int count = 0;
     signalfd_siginfo info{};
-    while (fd_ && ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++count;
+    while (fd_ && ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info))
+      ++count;
     return count;
   }
 
@@ -70,7 +72,8 @@ class Signals {
   UniqueFd fd_;
 };
 
-// Short, because the kernel allows little for a socket's path; two runs never live with one process id.
+// Short, because the kernel allows little for a socket's path; two runs never live with one process
+// id.
 std::string session_id() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return format("{:x}-{:x}", ::getpid(),
@@ -93,7 +96,8 @@ class Coordinator {
         address_(session_.address("c")),
         router_(address_),
         began_(Clock::now()) {
-    log_.reset(::open(folder_.file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    log_.reset(
+        ::open(folder_.file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     if (!log_) throw_errno(format("open({})", folder_.file("log")));
     for (const PlanStage& stage : plan.stages) {
       for (int number = 0; number < stage.workers; ++number) seats_.push_back({{stage.id, number}});
@@ -198,8 +202,8 @@ class Coordinator {
 
   void take_deaths() {
     for (const Host::Ended& ended : host_.reap()) {
-      // What it sent before it died may still lie in the inbox: a commit counts if it comes before the death is
-      // known, and is stale afterwards.
+      // What it sent before it died may still lie in the inbox: a commit counts if it comes before
+      // the death is known, and is stale afterwards.
       worker_ended(seats_[static_cast<size_t>(ended.key)], ended);
     }
   }
@@ -217,7 +221,8 @@ class Coordinator {
       fault(death + "; a sink's death ends the run, nothing was published");
       return;
     }
-    if (state_ != RunState::kRunning || ledger_.ended(stage.id)) return;  // it had nothing left to do
+    if (state_ != RunState::kRunning || ledger_.ended(stage.id))
+      return;  // it had nothing left to do
     if (stage.stateful) {
       fault(death + "; what it had gathered is lost with it, so the run stops");
       return;
@@ -240,8 +245,9 @@ class Coordinator {
 
   std::string describe_death(const SeatProcess& seat, const Host::Ended& ended,
                              const std::optional<Ledger::Held>& held) {
-    std::string text = format("worker {} (pid {}): {} {}", name_of(seat), ended.pid,
-                              ended.exitcode < 0 ? "killed by" : "ended with", show_exit(ended.exitcode));
+    std::string text =
+        format("worker {} (pid {}): {} {}", name_of(seat), ended.pid,
+               ended.exitcode < 0 ? "killed by" : "ended with", show_exit(ended.exitcode));
     if (!held) return text + " holding no lease";
     text += format(" holding lease {}", held->lease);
     if (held->kind == LeaseKind::kProcess) text += " (" + describe_rows(*held) + ")";
@@ -253,7 +259,8 @@ class Coordinator {
     std::string rows = format("rows {}-{}", held.first_row, held.first_row + held.rows - 1);
     const Batch batch = open_batch(held.batch, view_);
     const SourcePosition first = batch.position(0), last = batch.position(batch.rows() - 1);
-    if (!first.file.empty()) rows += format(", from {}:{} to {}:{}", first.file, first.line, last.file, last.line);
+    if (!first.file.empty())
+      rows += format(", from {}:{} to {}:{}", first.file, first.line, last.file, last.line);
     return rows;
   }
 
@@ -267,7 +274,8 @@ class Coordinator {
       try {
         handle(seat, message->bytes);
       } catch (const Invalid& error) {
-        fault(format("worker {} (pid {}) broke the protocol: {}", name_of(seat), seat.pid, error.what()));
+        fault(format("worker {} (pid {}) broke the protocol: {}", name_of(seat), seat.pid,
+                     error.what()));
         host_.kill(key_of(seat));
       }
     }
@@ -276,7 +284,9 @@ class Coordinator {
   void handle(SeatProcess& seat, const std::string& bytes) {
     Decoder in(bytes);
     switch (message_kind<FromWorker>(in)) {
-      case FromWorker::kReady: ledger_.worker_ready(seat.seat, towpath::decode<Ready>(in).next_port); break;
+      case FromWorker::kReady:
+        ledger_.worker_ready(seat.seat, towpath::decode<Ready>(in).next_port);
+        break;
       case FromWorker::kCommit:
         for (Commit& commit : towpath::decode<std::vector<Commit>>(in)) {
           if (!ledger_.commit(seat.seat, std::move(commit))) continue;
@@ -304,7 +314,8 @@ class Coordinator {
     for (const Ledger::GrantedRoom& room : rooms_) {
       send(seat_process(room.seat), ToWorker::kRoom, room.room);
     }
-    for (const Ledger::Work& work : work_) send(seat_process(work.seat), ToWorker::kWork, work.leases);
+    for (const Ledger::Work& work : work_)
+      send(seat_process(work.seat), ToWorker::kWork, work.leases);
   }
 
   void pill(SeatProcess& seat, Pill pill) {
@@ -326,8 +337,9 @@ class Coordinator {
         // Only an empty answer makes it a stall: leases may be at hand.
         send_answers();
         if (!ledger_.stall().empty() && !ledger_.relieve()) {
-          fault(format("the run stands still: memory: {} is too little for it{}; raise memory: in the YAML",
-                       show_bytes(plan_.memory), stall));
+          fault(format(
+              "the run stands still: memory: {} is too little for it{}; raise memory: in the YAML",
+              show_bytes(plan_.memory), stall));
         }
       }
     }
@@ -341,7 +353,8 @@ class Coordinator {
       change(RunEvent::kCommitted);
       for (SeatProcess& seat : seats_) pill(seat, Pill::kEnd);
     }
-    if ((state_ == RunState::kEnding || stopping()) && host_.alive() == 0) change(RunEvent::kAllLeft);
+    if ((state_ == RunState::kEnding || stopping()) && host_.alive() == 0)
+      change(RunEvent::kAllLeft);
     if (stopping()) press_on();
   }
 
@@ -355,9 +368,12 @@ class Coordinator {
       rejects_.add(reject->stage, open_batch(reject->batch, view_));
       ledger_.reject_taken(*reject);
     }
-    if (plan_.max_rejects && rejects_.count() > static_cast<int64_t>(*plan_.max_rejects) && !stopping()) {
-      fault(format("{}\n{} row(s) rejected, {} allowed; set max_rejects: in the YAML to go on in spite of them",
-                   rejects_.first(), rejects_.count(), *plan_.max_rejects));
+    if (plan_.max_rejects && rejects_.count() > static_cast<int64_t>(*plan_.max_rejects) &&
+        !stopping()) {
+      fault(
+          format("{}\n{} row(s) rejected, {} allowed; set max_rejects: in the YAML to go on in "
+                 "spite of them",
+                 rejects_.first(), rejects_.count(), *plan_.max_rejects));
     }
   }
 
@@ -470,7 +486,7 @@ class Coordinator {
   RunState state_ = RunState::kRunning;
   std::vector<SeatProcess> seats_;  // in order of stages: the position is the host's key
   std::map<std::string, size_t, std::less<>> by_identity_;
-  std::vector<int> deaths_;       // per stage, in a row
+  std::vector<int> deaths_;        // per stage, in a row
   std::vector<int64_t> restarts_;  // per stage
   std::vector<Ledger::Work> work_;
   std::vector<Ledger::GrantedRoom> rooms_;

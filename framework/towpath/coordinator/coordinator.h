@@ -10,10 +10,12 @@ namespace towpath {
 
 struct RunOptions {
   std::string runs = ".towpath/runs";  // a run's folder is made here
-  // Called about every `interval` while the run goes on, and once at its end, in the calling thread.
+  // Called about every `interval` while the run goes on, and once at its end, in the calling
+  // thread.
   std::function<void(const Snapshot&)> observe;
   Millis interval{200};
-  bool handle_signals = true;  // SIGINT and SIGTERM stop the run; only the main program's thread may
+  bool handle_signals =
+      true;  // SIGINT and SIGTERM stop the run; only the main program's thread may
 };
 
 struct RunResult {
@@ -25,9 +27,10 @@ struct RunResult {
   Snapshot ledger;
 };
 
-// Runs the plan to its end: starts the workers, leases, watches, stops. Returns when every process of the run has
-// ended. Faults of the run are in the result; throws only when it could not begin (SystemError, Invalid).
-// Processes  call it in a process without threads of its own, so that `fork` can start workers.
+// Runs the plan to its end: starts the workers, leases, watches, stops. Returns when every process
+// of the run has ended. Faults of the run are in the result; throws only when it could not begin
+// (SystemError, Invalid). Processes  call it in a process without threads of its own, so that
+// `fork` can start workers.
 RunResult run_plan(const Plan& plan, const RunOptions& options);
 
 }  // namespace towpath

@@ -8,7 +8,8 @@
 namespace towpath {
 namespace {
 
-constexpr size_t kMaxOpenLeases = 4096;  // of one stage: what is committed ahead of its turn is bounded
+constexpr size_t kMaxOpenLeases =
+    4096;  // of one stage: what is committed ahead of its turn is bounded
 constexpr uint64_t kPrefetchMicros = 2000;
 constexpr size_t kMaxAhead = 32;
 constexpr uint64_t kNameBytes = 256;  // what the name of a small batch costs, besides its image
@@ -54,9 +55,9 @@ void Ledger::change(SeatRecord& seat, WorkerEvent event) {
 
 Ledger::LeaseRecord* Ledger::find_lease(StageRecord& stage, uint64_t id) {
   // Leases lie in order of their ids.
-  const auto found = std::lower_bound(
-      stage.leases.begin(), stage.leases.end(), id,
-      [](const LeaseRecord& lease, uint64_t wanted) { return lease.id < wanted; });
+  const auto found =
+      std::lower_bound(stage.leases.begin(), stage.leases.end(), id,
+                       [](const LeaseRecord& lease, uint64_t wanted) { return lease.id < wanted; });
   return found != stage.leases.end() && found->id == id ? &*found : nullptr;
 }
 
@@ -198,10 +199,17 @@ void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, SeatRecord& sea
       stage.counts.done = commit.done;
       stage.counts.total = commit.total;
       break;
-    case LeaseKind::kFinish: stage.finished[static_cast<size_t>(lease.port)] = true; break;
-    case LeaseKind::kPrepare: stage.prepared = true; break;
-    case LeaseKind::kCommit: stage.committed = true; break;
-    case LeaseKind::kProcess: break;
+    case LeaseKind::kFinish:
+      stage.finished[static_cast<size_t>(lease.port)] = true;
+      break;
+    case LeaseKind::kPrepare:
+      stage.prepared = true;
+      break;
+    case LeaseKind::kCommit:
+      stage.committed = true;
+      break;
+    case LeaseKind::kProcess:
+      break;
   }
   ++stage.counts.leases;
   seat.us_per_lease =
@@ -229,8 +237,8 @@ void Ledger::release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& ou
   const size_t number = static_cast<size_t>(out.output);
   OutputRecord& output = stage.outputs[number];
   const bool is_reject = number + 1 == stage.outputs.size();
-  const uint64_t charge =
-      out.batch.blocks.empty() ? out.batch.image.size() + kNameBytes : out.batch.blocks.front().size;
+  const uint64_t charge = out.batch.blocks.empty() ? out.batch.image.size() + kNameBytes
+                                                   : out.batch.blocks.front().size;
   const size_t readers = is_reject ? 1 : output.edges.size();
   if (!out.batch.blocks.empty()) {
     const Block& block = out.batch.blocks.front();
@@ -331,7 +339,8 @@ void Ledger::end_if_done(StageRecord& stage) {
       edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kDrain);
     }
     if (stage.plan->role == Role::kStage &&
-        !std::all_of(stage.finished.begin(), stage.finished.end(), [](bool done) { return done; })) {
+        !std::all_of(stage.finished.begin(), stage.finished.end(),
+                     [](bool done) { return done; })) {
       return;
     }
   }
@@ -340,7 +349,8 @@ void Ledger::end_if_done(StageRecord& stage) {
     for (const int number : output.edges) {
       EdgeRecord& edge = edges_[static_cast<size_t>(number)];
       edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kEnd);
-      end_if_done(stages_[static_cast<size_t>(edge.plan->to_stage)]);  // it may have read all already
+      end_if_done(
+          stages_[static_cast<size_t>(edge.plan->to_stage)]);  // it may have read all already
     }
   }
 }
@@ -404,8 +414,8 @@ bool Ledger::lease_one(Seat seat) {
   }
   if (const std::optional<size_t> input = pick_input(stage)) {
     EdgeRecord& edge = input_edge(stage, *input);
-    LeaseRecord& lease = new_lease(stage, LeaseKind::kProcess, edge.queue.front().sequence,
-                                   port_of(stage, *input));
+    LeaseRecord& lease =
+        new_lease(stage, LeaseKind::kProcess, edge.queue.front().sequence, port_of(stage, *input));
     lease.input = std::move(edge.queue.front());
     lease.from_input = *input;
     edge.queue.pop_front();
@@ -568,9 +578,10 @@ void Ledger::check_balance() const {
   for (const EdgeRecord& edge : edges_) {
     const PlanStage& from = plan_.stages[static_cast<size_t>(edge.plan->from_stage)];
     const PlanStage& reader = plan_.stages[static_cast<size_t>(edge.plan->to_stage)];
-    expect(edge.released == edge.taken && edge.used == 0,
-           format("the books balance on the edge {} -> {}: {} rows released, {} taken, {} bytes held",
-                  from.name, reader.name, edge.released, edge.taken, edge.used));
+    expect(
+        edge.released == edge.taken && edge.used == 0,
+        format("the books balance on the edge {} -> {}: {} rows released, {} taken, {} bytes held",
+               from.name, reader.name, edge.released, edge.taken, edge.used));
   }
   expect(blocks_.empty() && arena_.used() == 0,
          format("no block is in use at the end: {} bytes are", arena_.used()));

@@ -13,22 +13,28 @@
 #include "towpath/memory/arena.h"
 #include "towpath/worker/protocol.h"
 
-// The coordinator's record of every batch, lease and count: who may have what, in which order, and who gets
-// which block of the arena. It does no input or output: events go in, answers come out, so that it can be
-// tested and modelled alone.
+// The coordinator's record of every batch, lease and count: who may have what, in which order, and
+// who gets which block of the arena. It does no input or output: events go in, answers come out, so
+// that it can be tested and modelled alone.
 //
-// Order      leases of a stage are granted in the order of its input and their outputs released in that order,
-//            whatever order they are committed in. A fan-in takes the lowest (sequence, position in `from`).
-// Room       an edge holds at most its share of the arena. The lowest uncommitted lease of a stage has a
-//            reserve that the others can't take, and its parts are released at once: so it always goes on.
-// Death      what a dead worker held is leased again before anything else, first to last, to a worker that
+// Order      leases of a stage are granted in the order of its input and their outputs released in
+// that order,
+//            whatever order they are committed in. A fan-in takes the lowest (sequence, position in
+//            `from`).
+// Room       an edge holds at most its share of the arena. The lowest uncommitted lease of a stage
+// has a
+//            reserve that the others can't take, and its parts are released at once: so it always
+//            goes on.
+// Death      what a dead worker held is leased again before anything else, first to last, to a
+// worker that
 //            holds nothing; outputs of its parts that were applied stand, and are skipped.
 // Cost       an event costs O(stages + workers), whatever lies on the edges.
 // Threads    one.
 
 namespace towpath {
 
-// A place in the order of all rows: which source, which of its reads. A flush stands behind the last read.
+// A place in the order of all rows: which source, which of its reads. A flush stands behind the
+// last read.
 struct Sequence {
   int source = 0;
   uint64_t number = 0;
@@ -50,8 +56,8 @@ class Ledger {
 
   // ── events ──
   void worker_ready(Seat seat, int next_port);
-  // False: the commit was stale, nothing changed. Throws Invalid for one that can't be true (a block not granted,
-  // an output that does not exist): the worker is broken and must be killed.
+  // False: the commit was stale, nothing changed. Throws Invalid for one that can't be true (a
+  // block not granted, an output that does not exist): the worker is broken and must be killed.
   bool commit(Seat seat, Commit&& commit);
   // The process of this seat has ended; what it held is taken back. `restart`: another will come.
   void worker_gone(Seat seat);
@@ -67,7 +73,8 @@ class Ledger {
     Seat seat;
     Room room;
   };
-  // What to send now. Call after the events at hand are in: the inbox is emptied before it is answered.
+  // What to send now. Call after the events at hand are in: the inbox is emptied before it is
+  // answered.
   void answer(std::vector<Work>& work, std::vector<GrantedRoom>& rooms);
 
   // A batch of rejects whose turn has come; the caller reads it, then calls reject_taken().
@@ -85,7 +92,8 @@ class Ledger {
   void begin_commit();
   bool all_committed() const;
 
-  // Nothing runs, nothing can be granted, and it is not the end: names who waits for what. Empty: it goes on.
+  // Nothing runs, nothing can be granted, and it is not the end: names who waits for what. Empty:
+  // it goes on.
   std::string stall() const;
   // In a stall: gives the lowest waiting lease room beyond its edge's share, if the arena has it.
   bool relieve();
@@ -173,7 +181,7 @@ class Ledger {
     uint64_t next_read = 0;             // sources: number of the next read
     bool source_ended = false;
     std::optional<std::string> token;
-    std::vector<bool> finished;         // per port: its finish is committed
+    std::vector<bool> finished;  // per port: its finish is committed
     int next_port = -1;
     bool ended = false;
     bool prepared = false, committed = false;

@@ -7,10 +7,10 @@
 namespace towpath {
 namespace {
 
-constexpr uint64_t kMaxGrants = 4;              // blocks granted ahead of their use, per output and lease
-constexpr uint64_t kReserve = 1536 << 10;       // what the lowest lease of a stage can always count on
-constexpr uint64_t kRejectRoom = 4 << 20;       // the reject output has no edge, so a share of its own
-constexpr uint64_t kFirstGuess = 64 << 10;      // block size before the first batch has been seen
+constexpr uint64_t kMaxGrants = 4;  // blocks granted ahead of their use, per output and lease
+constexpr uint64_t kReserve = 1536 << 10;   // what the lowest lease of a stage can always count on
+constexpr uint64_t kRejectRoom = 4 << 20;   // the reject output has no edge, so a share of its own
+constexpr uint64_t kFirstGuess = 64 << 10;  // block size before the first batch has been seen
 
 uint64_t reserve_of(uint64_t room) { return std::min(kReserve, room / 2); }
 
@@ -82,7 +82,8 @@ void Ledger::add_grants(StageRecord& stage, LeaseRecord& lease) {
   }
 }
 
-// Room for leases that wait for it, lowest first, and blocks ahead for long leases that commit in parts.
+// Room for leases that wait for it, lowest first, and blocks ahead for long leases that commit in
+// parts.
 void Ledger::grant_rooms(StageRecord& stage) {
   for (LeaseRecord& lease : stage.leases) {
     if (lease.state == LeaseState::kWaiting && computing_ < plan_.cores) {
@@ -102,7 +103,8 @@ void Ledger::grant_rooms(StageRecord& stage) {
       const size_t before = lease.grants.size();
       add_grants(stage, lease);
       for (size_t i = before; i < lease.grants.size(); ++i) {
-        rooms_.push_back({{stage.plan->id, lease.seat}, {lease.id, lease.attempt, lease.grants[i]}});
+        rooms_.push_back(
+            {{stage.plan->id, lease.seat}, {lease.id, lease.attempt, lease.grants[i]}});
       }
     }
   }

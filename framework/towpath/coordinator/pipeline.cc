@@ -90,7 +90,8 @@ class Running {
     }
     Outcome outcome = from_bytes<Outcome>(bytes);
     if (!outcome.error.empty()) throw Error(outcome.error);
-    return {outcome.exit_code, outcome.message, outcome.folder, outcome.rejects, std::move(outcome.ledger)};
+    return {outcome.exit_code, outcome.message, outcome.folder, outcome.rejects,
+            std::move(outcome.ledger)};
   }
 
  private:
@@ -107,22 +108,25 @@ Plan plan_of(const std::string& name, const std::string& yaml) {
 
 Object object_of(const Node& node) {
   switch (node.kind) {
-    case Node::Kind::kNull: return {};
-    case Node::Kind::kScalar: return Object(Object::Map{{Object(node.quoted), Object(node.text)}});
+    case Node::Kind::kNull:
+      return {};
+    case Node::Kind::kScalar:
+      return Object(Object::Map{{Object(node.quoted), Object(node.text)}});
     case Node::Kind::kList: {
       Object::Array items;
       for (const Node& item : node.items) items.push_back(object_of(item));
       return items;
     }
-    case Node::Kind::kMap: break;
+    case Node::Kind::kMap:
+      break;
   }
   Object map{Object::Map{}};
   for (const auto& [key, value] : node.entries) map.set(key.text, object_of(value));
   return map;
 }
 
-// YAML in flow style. A scalar that was loaded stands as a map of one entry with a bool as its key: whether it
-// was quoted. So a plain scalar stays plain.
+// YAML in flow style. A scalar that was loaded stands as a map of one entry with a bool as its key:
+// whether it was quoted. So a plain scalar stays plain.
 void append_yaml(std::string& out, const Object& value) {
   if (value.is_array()) {
     out += '[';
@@ -133,11 +137,13 @@ void append_yaml(std::string& out, const Object& value) {
     out += ']';
   } else if (value.is_map() && value.as_map().size() == 1 && value.as_map()[0].first.is_bool()) {
     const auto& [quoted, text] = value.as_map()[0];
-    const bool plain = !quoted.as_bool() &&
-                       text.as_string().find_first_not_of("0123456789.-+abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"
-                                                          "KLMNOPQRSTUVWXYZ_%") == std::string::npos;
-    if (plain) out += text.as_string();
-    else append_json_string(out, text.as_string());
+    const bool plain = !quoted.as_bool() && text.as_string().find_first_not_of(
+                                                "0123456789.-+abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"
+                                                "KLMNOPQRSTUVWXYZ_%") == std::string::npos;
+    if (plain)
+      out += text.as_string();
+    else
+      append_json_string(out, text.as_string());
   } else if (value.is_map()) {
     out += '{';
     for (const auto& [key, item] : value.as_map()) {
@@ -207,7 +213,8 @@ Pipeline::Stage Pipeline::add(std::string_view kind, const char* main_field) {
 }
 
 Pipeline::Stage Pipeline::stage(std::string_view name) {
-  if (root_.find("stages")->find(name) == nullptr) throw Invalid(format("there is no stage \"{}\"", name));
+  if (root_.find("stages")->find(name) == nullptr)
+    throw Invalid(format("there is no stage \"{}\"", name));
   return Stage(*this, std::string(name));
 }
 
@@ -306,7 +313,8 @@ Pipeline::Rows Pipeline::rows(const Stage& stage) {
   const std::string path = session.folder() + "/rows";
   sockaddr_un here{};
   here.sun_family = AF_UNIX;
-  if (path.size() >= sizeof here.sun_path) throw Invalid(format("{} is too long for a socket", path));
+  if (path.size() >= sizeof here.sun_path)
+    throw Invalid(format("{} is too long for a socket", path));
   std::memcpy(here.sun_path, path.data(), path.size());
   state->listening.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!state->listening ||
@@ -349,10 +357,12 @@ std::optional<Batch> Pipeline::Rows::next_batch() {
     const auto [size, head_at] = head;
     if (size > kMaxImage || head_at > size) throw Invalid("a frame of rows is broken");
     constexpr std::align_val_t kAlignment{64};
-    std::shared_ptr<char> image(static_cast<char*>(::operator new(size, kAlignment)),
-                                [](char* memory) { ::operator delete(memory, std::align_val_t{64}); });
+    std::shared_ptr<char> image(
+        static_cast<char*>(::operator new(size, kAlignment)),
+        [](char* memory) { ::operator delete (memory, std::align_val_t{64}); });
     if (receive(image.get(), size)) {
-      const std::array<std::span<const char>, 1> blocks = {std::span<const char>(image.get(), size)};
+      const std::array<std::span<const char>, 1> blocks = {
+          std::span<const char>(image.get(), size)};
       return Batch::open(blocks, head_at, image);
     }
   }

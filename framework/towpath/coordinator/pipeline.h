@@ -21,11 +21,14 @@
 //   auto words = pipeline.add("text.words").from(text);
 //   for (const Row& row : pipeline.rows(words)) std::cout << row.get<std::string>("word") << '\n';
 //
-// Stages of the program itself (TOWPATH_STAGE in one of its files) are known by their kinds like any other.
+// Stages of the program itself (TOWPATH_STAGE in one of its files) are known by their kinds like
+// any other.
 //
-// Errors     run() and rows() throw Invalid with all that is wrong with the pipeline, before anything starts, and
+// Errors     run() and rows() throw Invalid with all that is wrong with the pipeline, before
+// anything starts, and
 //            Error with the run's message when it fails.
-// Processes  towpath::init must be the first statement of main. The coordinator is a child process of the
+// Processes  towpath::init must be the first statement of main. The coordinator is a child process
+// of the
 //            program, so the program's threads, signals and memory are its own.
 // Threads    one object, one thread.
 
@@ -42,7 +45,7 @@ class Pipeline {
   // One stage of the pipeline: a name to hand to from() and rows().
   class Stage {
    public:
-    Stage& from(const Stage& other);           // again: fan-in
+    Stage& from(const Stage& other);  // again: fan-in
     Stage& workers(int count);
     Stage& option(std::string_view name, Object value);
     const std::string& name() const { return name_; }
@@ -66,7 +69,8 @@ class Pipeline {
   RunResult run();
 
   class Rows;
-  // Runs, and hands over the rows of `stage` while they come. The range is read once; breaking off stops the run.
+  // Runs, and hands over the rows of `stage` while they come. The range is read once; breaking off
+  // stops the run.
   Rows rows(const Stage& stage);
 
   // The pipeline as YAML.

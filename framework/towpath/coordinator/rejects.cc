@@ -12,7 +12,9 @@
 
 namespace towpath {
 
-std::string RejectFile::part(int stage) const { return folder_.file(format("rejects/{}.jsonl", stage)); }
+std::string RejectFile::part(int stage) const {
+  return folder_.file(format("rejects/{}.jsonl", stage));
+}
 
 void RejectFile::add(int stage, const Batch& rejects) {
   UniqueFd& file = files_[stage];

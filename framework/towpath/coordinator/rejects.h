@@ -10,9 +10,9 @@
 
 namespace towpath {
 
-// The run's reject file. Stages run side by side, so each has a file of its own while the run goes on; at the end
-// they are joined in plan order, and the file is the same whatever the workers' pace.
-// Each line: {"stage":…,"file":…,"line":…,"byte":…,"reason":…,"raw":…}.
+// The run's reject file. Stages run side by side, so each has a file of its own while the run goes
+// on; at the end they are joined in plan order, and the file is the same whatever the workers'
+// pace. Each line: {"stage":…,"file":…,"line":…,"byte":…,"reason":…,"raw":…}.
 class RejectFile {
  public:
   RejectFile(const RunFolder& folder, const Plan& plan) : folder_(folder), plan_(plan) {}

@@ -27,11 +27,12 @@ Snapshot take_snapshot(const Plan& plan, const Ledger& ledger, const Arena& aren
     if (stage.role != Role::kSource) row->in += counts.steps.front().in;
     row->out += counts.out;
     row->rejected += counts.rejected;
-    row->counts_filtered =
-        std::all_of(stage.steps.begin(), stage.steps.end(), [](const Step& step) { return step.row_to_row; });
+    row->counts_filtered = std::all_of(stage.steps.begin(), stage.steps.end(),
+                                       [](const Step& step) { return step.row_to_row; });
     row->bytes += static_cast<int64_t>(counts.bytes);
     row->busy_seconds += static_cast<double>(counts.busy_us) / 1e6;
-    for (const int edge : stage.inputs) row->queued += static_cast<int64_t>(ledger.edge_counts(edge).queued);
+    for (const int edge : stage.inputs)
+      row->queued += static_cast<int64_t>(ledger.edge_counts(edge).queued);
     snapshot.rejected += counts.rejected;
     snapshot.done += counts.done;
     snapshot.total += counts.total;

@@ -9,8 +9,8 @@
 
 namespace towpath {
 
-// What the ledger says now, stage by stage in plan order; members of a keyed pool added up. `restarts` has one
-// number per stage.
+// What the ledger says now, stage by stage in plan order; members of a keyed pool added up.
+// `restarts` has one number per stage.
 Snapshot take_snapshot(const Plan& plan, const Ledger& ledger, const Arena& arena,
                        const std::vector<int64_t>& restarts);
 

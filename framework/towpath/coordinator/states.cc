@@ -21,7 +21,9 @@ std::string Lifecycle<State, Event, States, Events>::show() const {
   for (size_t state = 0; state < States; ++state) {
     text += format("{:<14}", states[state]);
     for (const uint8_t answer : next[state]) {
-      text += format("{:<14}", answer == kIgnore ? "ignore" : answer == kBug ? "bug" : states[answer]);
+      text += format("{:<14}", answer == kIgnore ? "ignore"
+                               : answer == kBug  ? "bug"
+                                                 : states[answer]);
     }
     text += '\n';
   }
@@ -86,8 +88,8 @@ const RunLifecycle kRunLifecycle = {
 // clang-format on
 
 std::string show_lifecycles() {
-  return kWorkerLifecycle.show() + '\n' + kLeaseLifecycle.show() + '\n' + kEdgeLifecycle.show() + '\n' +
-         kRunLifecycle.show();
+  return kWorkerLifecycle.show() + '\n' + kLeaseLifecycle.show() + '\n' + kEdgeLifecycle.show() +
+         '\n' + kRunLifecycle.show();
 }
 
 }  // namespace towpath

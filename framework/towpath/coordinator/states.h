@@ -9,9 +9,9 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 
-// The lifecycles of a run, as tables of state × event: each pair is answered. `ignore` stays in the state (the
-// event is stale or harmless there), `bug` can only come from a mistake of ours. `towpath debug tables` prints
-// them.
+// The lifecycles of a run, as tables of state × event: each pair is answered. `ignore` stays in the
+// state (the event is stale or harmless there), `bug` can only come from a mistake of ours.
+// `towpath debug tables` prints them.
 
 namespace towpath {
 
@@ -44,7 +44,16 @@ struct Lifecycle {
 //      └──────── any death ───▶ gone ──restart──▶ starting
 //   pill: idle, busy, waiting ──▶ leaving ──▶ left
 enum class WorkerState : uint8_t { kStarting, kIdle, kBusy, kWaiting, kLeaving, kGone, kLeft };
-enum class WorkerEvent : uint8_t { kReady, kLease, kCommitLast, kWant, kRoom, kPill, kExit, kRestart };
+enum class WorkerEvent : uint8_t {
+  kReady,
+  kLease,
+  kCommitLast,
+  kWant,
+  kRoom,
+  kPill,
+  kExit,
+  kRestart
+};
 using WorkerLifecycle = Lifecycle<WorkerState, WorkerEvent, 7, 8>;
 extern const WorkerLifecycle kWorkerLifecycle;
 
@@ -58,7 +67,8 @@ enum class LeaseEvent : uint8_t { kGrant, kPart, kWant, kRoom, kCommit, kTurn, k
 using LeaseLifecycle = Lifecycle<LeaseState, LeaseEvent, 5, 7>;
 extern const LeaseLifecycle kLeaseLifecycle;
 
-// ── edge ──: open (its writer may add) → ended (it will not) → drained (all was taken and committed)
+// ── edge ──: open (its writer may add) → ended (it will not) → drained (all was taken and
+// committed)
 enum class EdgeState : uint8_t { kOpen, kEnded, kDrained };
 enum class EdgeEvent : uint8_t { kRelease, kEnd, kTake, kDrain };
 using EdgeLifecycle = Lifecycle<EdgeState, EdgeEvent, 3, 4>;
@@ -66,8 +76,10 @@ extern const EdgeLifecycle kEdgeLifecycle;
 
 // ── run ──
 //
-//   running ──all stages ended──▶ preparing ──sinks prepared──▶ committing ──visible──▶ ending ──left──▶ done
-//      └──fault──▶ failing ──all gone──▶ failed        └──signal──▶ interrupting ──all gone──▶ interrupted
+//   running ──all stages ended──▶ preparing ──sinks prepared──▶ committing ──visible──▶ ending
+//   ──left──▶ done
+//      └──fault──▶ failing ──all gone──▶ failed        └──signal──▶ interrupting ──all gone──▶
+//      interrupted
 enum class RunState : uint8_t {
   kRunning,
   kPreparing,

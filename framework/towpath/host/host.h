@@ -14,9 +14,8 @@
 
 namespace towpath {
 
-// What a run has on one machine: the arena, and the worker processes, which it starts and watches. Death is
-// what a process's pidfd says, never a time-out.
-// Threads    one.
+// What a run has on one machine: the arena, and the worker processes, which it starts and watches.
+// Death is what a process's pidfd says, never a time-out. Threads    one.
 class Host {
  public:
   explicit Host(uint64_t memory);
@@ -30,7 +29,8 @@ class Host {
     std::vector<std::pair<std::string, std::string>> env;
     int log_fd = -1;  // standard error of the worker; -1: ours
   };
-  // Starts the worker `key`, which must not live. Throws what Process::start throws. Returns its pid.
+  // Starts the worker `key`, which must not live. Throws what Process::start throws. Returns its
+  // pid.
   int start(int key, const WorkerStart& start, const Launch& launch);
 
   int fd() const { return epoll_.get(); }  // readable when a worker has ended

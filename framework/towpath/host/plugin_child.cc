@@ -71,7 +71,8 @@ std::string ask_child(const std::string& what, F target, A&&... arguments) {
   options.daemon = true;
   Process child(options, target, Descriptor{to_us.get()}, std::forward<A>(arguments)...);
   child.start();
-  // The process object may hold the descriptor until it is started; ours must not keep the pipe open.
+  // The process object may hold the descriptor until it is started; ours must not keep the pipe
+  // open.
   to_us.reset();
   const std::string bytes = read_all(from_child.get(), Deadline(kPatience));
   child.join();
@@ -102,8 +103,8 @@ PluginScan load_catalogue() {
 }
 
 Schema detect_in_child(const Catalogue::Entry& entry, const Settings& settings) {
-  return from_bytes<Schema>(ask_child(entry.spec.kind(), detect_child, entry.plugin, entry.spec.kind(),
-                                      settings.values(), settings.context()));
+  return from_bytes<Schema>(ask_child(entry.spec.kind(), detect_child, entry.plugin,
+                                      entry.spec.kind(), settings.values(), settings.context()));
 }
 
 }  // namespace towpath

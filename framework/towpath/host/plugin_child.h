@@ -11,7 +11,8 @@ namespace towpath {
 // The stages there are: of the plugin folders, and of the program itself.
 PluginScan load_catalogue();
 
-// The columns that a stage finds in its input. Throws Invalid with what the stage threw, or how its process died.
+// The columns that a stage finds in its input. Throws Invalid with what the stage threw, or how its
+// process died.
 Schema detect_in_child(const Catalogue::Entry& entry, const Settings& settings);
 
 }  // namespace towpath

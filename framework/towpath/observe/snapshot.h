@@ -7,9 +7,9 @@
 
 namespace towpath {
 
-// How a run stands at one moment: what the coordinator's ledger says and nothing else. Stages that the planner
-// split (a reader's `files`, the members of a keyed pool and their merge) are shown as they are named in the plan;
-// members of one pool are added up.
+// How a run stands at one moment: what the coordinator's ledger says and nothing else. Stages that
+// the planner split (a reader's `files`, the members of a keyed pool and their merge) are shown as
+// they are named in the plan; members of one pool are added up.
 struct StageSnapshot {
   std::string name;
   int64_t workers = 0, busy = 0, restarts = 0;
@@ -19,8 +19,8 @@ struct StageSnapshot {
   int64_t bytes = 0;             // of its output batches
   int64_t queued = 0;            // batches that wait to be read
   double busy_seconds = 0;
-  TOWPATH_FIELDS(name, workers, busy, restarts, leases, in, out, filtered, rejected, counts_filtered, bytes, queued,
-                 busy_seconds)
+  TOWPATH_FIELDS(name, workers, busy, restarts, leases, in, out, filtered, rejected,
+                 counts_filtered, bytes, queued, busy_seconds)
 };
 
 struct Snapshot {
@@ -31,8 +31,8 @@ struct Snapshot {
   int64_t rejected = 0;
   uint64_t arena_used = 0, arena_peak = 0, arena_limit = 0;
   std::vector<StageSnapshot> stages;
-  TOWPATH_FIELDS(run, pipeline, status, seconds, done, total, in_bytes, rejected, arena_used, arena_peak, arena_limit,
-                 stages)
+  TOWPATH_FIELDS(run, pipeline, status, seconds, done, total, in_bytes, rejected, arena_used,
+                 arena_peak, arena_limit, stages)
 };
 
 }  // namespace towpath

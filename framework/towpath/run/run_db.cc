@@ -58,7 +58,8 @@ RunDb::RunDb(const std::string& path) {
       "CREATE TABLE run(id TEXT, pipeline TEXT, config TEXT, started INT, ended INT, status TEXT,"
       " exit_code INT, message TEXT);"
       "CREATE TABLE plan(config_text TEXT, plan BLOB);"
-      "CREATE TABLE ledger(stage TEXT, workers INT, restarts INT, leases INT, rows_in INT, rows_out INT,"
+      "CREATE TABLE ledger(stage TEXT, workers INT, restarts INT, leases INT, rows_in INT, "
+      "rows_out INT,"
       " filtered INT, rejected INT, bytes INT);"
       "CREATE TABLE event(time INT, stage TEXT, worker TEXT, what TEXT)");
   thread_ = std::thread([this] { serve(); });

@@ -30,7 +30,8 @@ RunFolder RunFolder::create(const std::string& base, std::string_view pipeline) 
     if (errno != EEXIST || tries == 9999) throw_errno(format("mkdir({})", folder.path_));
   }
   for (const char* name : {"rejects", "tmp"}) {
-    if (::mkdir(folder.file(name).c_str(), 0700) != 0) throw_errno(format("mkdir({})", folder.file(name)));
+    if (::mkdir(folder.file(name).c_str(), 0700) != 0)
+      throw_errno(format("mkdir({})", folder.file(name)));
   }
   const std::string lock = folder.file("run.lock");
   folder.lock_.reset(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

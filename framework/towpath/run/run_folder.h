@@ -18,8 +18,8 @@ namespace towpath {
 //   tmp/          files that stages asked for; emptied at the end
 class RunFolder {
  public:
-  // Makes the folder. The id is unique: date, time, pipeline and a counter where that is not enough.
-  // Throws SystemError.
+  // Makes the folder. The id is unique: date, time, pipeline and a counter where that is not
+  // enough. Throws SystemError.
   static RunFolder create(const std::string& base, std::string_view pipeline);
 
   const std::string& id() const { return id_; }

@@ -11,8 +11,8 @@ namespace towpath {
 //   stage   workers  restarts  leases      in     out  filtered  rejected    bytes
 std::string show_ledger(const Snapshot& ledger);
 
-// The same as one object: {run, status, seconds, stages: [{name, workers, restarts, leases, in, out, filtered,
-// rejected, bytes}], …}.
+// The same as one object: {run, status, seconds, stages: [{name, workers, restarts, leases, in,
+// out, filtered, rejected, bytes}], …}.
 Object ledger_object(const Snapshot& ledger);
 
 }  // namespace towpath

@@ -8,8 +8,8 @@
 
 namespace towpath {
 
-// How far a run is, on standard error: one line that is written over on a terminal; elsewhere (a file, a pipe)
-// a plain line every few seconds, so that a log stays short.
+// How far a run is, on standard error: one line that is written over on a terminal; elsewhere (a
+// file, a pipe) a plain line every few seconds, so that a log stays short.
 class Progress {
  public:
   explicit Progress(int fd);

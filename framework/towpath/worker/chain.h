@@ -10,12 +10,13 @@
 
 namespace towpath {
 
-// The steps of one stage, run one behind the other in this process: what a step puts out is at once the next
-// one's input, in private memory. One lease for the whole chain; rows are counted and rejected per step.
+// The steps of one stage, run one behind the other in this process: what a step puts out is at once
+// the next one's input, in private memory. One lease for the whole chain; rows are counted and
+// rejected per step.
 class Chain {
  public:
-  // `last` takes the batches of the last step, the rejects of all, and the parts that the first step names.
-  // Makes the steps; what a constructor throws comes out.
+  // `last` takes the batches of the last step, the rejects of all, and the parts that the first
+  // step names. Makes the steps; what a constructor throws comes out.
   Chain(const std::string& stage, const std::vector<Step>& steps,
         const std::vector<Outputs::Named>& outputs, BatchConsumer& last);
   ~Chain();

@@ -21,7 +21,8 @@ class Committer final : public BatchConsumer {
    public:
     virtual ~Link() = default;
     virtual void send(const std::vector<Commit>& commits) = 0;
-    // Room messages that came meanwhile go to Committer::add_room(). Waits for one message at least, if `wait`.
+    // Room messages that came meanwhile go to Committer::add_room(). Waits for one message at
+    // least, if `wait`.
     virtual void take_messages(bool wait) = 0;
     // Adds the counts and counters since the last call.
     virtual void count(Commit& commit) = 0;

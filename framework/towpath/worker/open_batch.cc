@@ -16,8 +16,9 @@ Batch open_batch(const BatchName& name, const ArenaView& arena) {
   if (name.blocks.empty()) {
     // Aligned as a block is, so that columns can be read in place.
     constexpr std::align_val_t kAlignment{64};
-    std::shared_ptr<char> copy(static_cast<char*>(::operator new(name.image.size(), kAlignment)),
-                               [](char* memory) { ::operator delete(memory, std::align_val_t{64}); });
+    std::shared_ptr<char> copy(
+        static_cast<char*>(::operator new(name.image.size(), kAlignment)),
+        [](char* memory) { ::operator delete (memory, std::align_val_t{64}); });
     std::memcpy(copy.get(), name.image.data(), name.image.size());
     blocks.emplace_back(copy.get(), name.image.size());
     keep = std::move(copy);

@@ -8,8 +8,8 @@
 #include "towpath/memory/arena.h"
 #include "towpath/message/codec.h"
 
-// What coordinator and workers say to each other; PROTOCOL.md has the rules. Each message is one MessagePack
-// array whose first value is its kind.
+// What coordinator and workers say to each other; PROTOCOL.md has the rules. Each message is one
+// MessagePack array whose first value is its kind.
 //
 //   worker       hello ──▶ ready ──▶ commit, commit, … ──▶ (exit)
 //                  │         ▲
@@ -35,9 +35,10 @@ struct Codec<Block> {
 
 // The name of a batch: where its image lies. What travels instead of the batch.
 struct BatchName {
-  std::vector<Block> blocks;  // the image's, then those of forwarded columns; empty: the image is `image`
-  std::string image;          // a small batch itself
-  uint64_t size = 0;          // bytes of the image
+  std::vector<Block>
+      blocks;         // the image's, then those of forwarded columns; empty: the image is `image`
+  std::string image;  // a small batch itself
+  uint64_t size = 0;  // bytes of the image
   uint64_t head_at = 0;
   int64_t rows = 0;
   TOWPATH_FIELDS(blocks, image, size, head_at, rows)
@@ -66,10 +67,10 @@ struct Lease {
   uint64_t epoch = 0;
   LeaseKind kind = LeaseKind::kProcess;
   int port = 0;
-  BatchName batch;               // kProcess
-  int64_t first_row = 0;         // number of its first row on its edge
-  std::string cursor;            // where the last applied part ended
-  std::vector<uint64_t> skip;    // per output, rejects last: batches applied already since the cursor
+  BatchName batch;             // kProcess
+  int64_t first_row = 0;       // number of its first row on its edge
+  std::string cursor;          // where the last applied part ended
+  std::vector<uint64_t> skip;  // per output, rejects last: batches applied already since the cursor
   std::vector<Grant> grants;
   TOWPATH_FIELDS(id, attempt, epoch, kind, port, batch, first_row, cursor, skip, grants)
 };
@@ -97,20 +98,20 @@ struct Commit {
   uint64_t lease = 0;
   uint32_t attempt = 0;
   uint64_t epoch = 0;
-  bool final = true;                  // false: a part
+  bool final = true;  // false: a part
   std::vector<OutBatch> outputs;
   std::optional<std::string> cursor;  // of a part that the stage named; a source's token
   std::vector<StepCounts> counts;     // per step, since the last commit
   std::vector<std::pair<std::string, uint64_t>> counters;  // of the stage, since the last commit
-  std::optional<Want> want;           // a part that asks for room
-  bool ended = false;                 // a source has no more
-  bool idle = false;                  // a source has nothing now
-  uint64_t done = 0, total = 0;       // a source's progress
-  int next_port = -1;                 // of a stage that chooses its input
-  uint64_t busy_us = 0;               // time computing since the last commit
-  std::string position;               // kPrepare: the sink's
-  TOWPATH_FIELDS(lease, attempt, epoch, final, outputs, cursor, counts, counters, want, ended, idle, done, total,
-                 next_port, busy_us, position)
+  std::optional<Want> want;                                // a part that asks for room
+  bool ended = false;                                      // a source has no more
+  bool idle = false;                                       // a source has nothing now
+  uint64_t done = 0, total = 0;                            // a source's progress
+  int next_port = -1;                                      // of a stage that chooses its input
+  uint64_t busy_us = 0;                                    // time computing since the last commit
+  std::string position;                                    // kPrepare: the sink's
+  TOWPATH_FIELDS(lease, attempt, epoch, final, outputs, cursor, counts, counters, want, ended, idle,
+                 done, total, next_port, busy_us, position)
 };
 
 enum class Pill : uint8_t { kEnd, kStop };

@@ -70,7 +70,8 @@ class Worker final : public Committer::Link {
   int run() {
     try {
       std::vector<Outputs::Named> outputs;
-      for (const WorkerOutput& output : start_.outputs) outputs.push_back({output.name, output.schema});
+      for (const WorkerOutput& output : start_.outputs)
+        outputs.push_back({output.name, output.schema});
       chain_ = std::make_unique<Chain>(start_.steps.front().context.stage, start_.steps, outputs,
                                        committer_);
       chain_->open(services_, start_.token);
@@ -138,14 +139,22 @@ class Worker final : public Committer::Link {
     Source::Read read;
     std::string position;
     switch (lease.kind) {
-      case LeaseKind::kProcess: process(lease); break;
-      case LeaseKind::kRead: read = chain_->read(); break;
+      case LeaseKind::kProcess:
+        process(lease);
+        break;
+      case LeaseKind::kRead:
+        read = chain_->read();
+        break;
       case LeaseKind::kFinish:
         while (chain_->finish(lease.port)) {
         }
         break;
-      case LeaseKind::kPrepare: position = chain_->prepare(lease.epoch); break;
-      case LeaseKind::kCommit: chain_->commit(lease.epoch); break;
+      case LeaseKind::kPrepare:
+        position = chain_->prepare(lease.epoch);
+        break;
+      case LeaseKind::kCommit:
+        chain_->commit(lease.epoch);
+        break;
     }
     Commit commit = committer_.finish();
     if (lease.kind == LeaseKind::kRead) {
@@ -175,7 +184,8 @@ class Worker final : public Committer::Link {
       const uint64_t owned = start_.steps.front().context.partitions;
       if (owned != ~uint64_t{0}) {
         rows = 0;
-        for (int64_t row = 0; row < batch.rows(); ++row) rows += (owned >> batch.partition(row)) & 1;
+        for (int64_t row = 0; row < batch.rows(); ++row)
+          rows += (owned >> batch.partition(row)) & 1;
       }
     }
     chain_->process(batch.leased(lease.port, lease.cursor, lease.first_row), rows);
@@ -185,10 +195,15 @@ class Worker final : public Committer::Link {
     Decoder in(message);
     switch (message_kind<ToWorker>(in)) {
       case ToWorker::kWork:
-        for (Lease& lease : towpath::decode<std::vector<Lease>>(in)) leases_.push_back(std::move(lease));
+        for (Lease& lease : towpath::decode<std::vector<Lease>>(in))
+          leases_.push_back(std::move(lease));
         break;
-      case ToWorker::kRoom: add_room(towpath::decode<Room>(in)); break;
-      case ToWorker::kPill: pill_ = towpath::decode<Pill>(in); break;
+      case ToWorker::kRoom:
+        add_room(towpath::decode<Room>(in));
+        break;
+      case ToWorker::kPill:
+        pill_ = towpath::decode<Pill>(in);
+        break;
     }
   }
 
@@ -200,8 +215,8 @@ class Worker final : public Committer::Link {
     committer_.add_room(room);
   }
 
-  // Nothing to read now: until there is, or somebody has something to say. A source without a descriptor to
-  // watch is asked again soon.
+  // Nothing to read now: until there is, or somebody has something to say. A source without a
+  // descriptor to watch is asked again soon.
   void wait_for_source() {
     committer_.send_queued();
     const int fd = chain_->wait_fd();

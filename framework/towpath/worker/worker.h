@@ -14,7 +14,8 @@ namespace towpath {
 struct WorkerOutput {
   std::string name;
   Schema schema;
-  std::vector<std::string> partition_by;  // the worker adds each row's partition by these columns; or empty
+  std::vector<std::string>
+      partition_by;  // the worker adds each row's partition by these columns; or empty
   TOWPATH_FIELDS(name, schema, partition_by)
 };
 
@@ -27,12 +28,14 @@ struct WorkerStart {
   std::vector<Step> steps;
   std::vector<WorkerOutput> outputs;
   std::vector<std::string> partition_by;  // a keyed pool's member: the key columns of its input
-  std::optional<std::string> token;       // of a source that starts again: the point after its last applied read
+  std::optional<std::string>
+      token;  // of a source that starts again: the point after its last applied read
   TOWPATH_FIELDS(title, identity, address, temp_dir, steps, outputs, partition_by, token)
 };
 
-// The loop in a stage's process: lease, run, commit, until the pill. Ends with exit code 0 after the pill, and
-// with _exit when the coordinator is gone (its end of `lifeline` has closed). Owns both descriptors.
+// The loop in a stage's process: lease, run, commit, until the pill. Ends with exit code 0 after
+// the pill, and with _exit when the coordinator is gone (its end of `lifeline` has closed). Owns
+// both descriptors.
 void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline);
 
 }  // namespace towpath
