@@ -45,7 +45,6 @@ class Chain::Link final : public BatchConsumer {
 
   void process(const Batch& in, int64_t rows_in) {
     inner_row_ = in.first_row();
-    counts.in += rows_in;
     outputs_.begin(in);
     if (sink) {
       sink->write(in, outputs_);
@@ -53,6 +52,7 @@ class Chain::Link final : public BatchConsumer {
       stage_->process(in, outputs_);
     }
     outputs_.flush();
+    counts.in += rows_in;  // at the end: a part that is committed before must not count them
   }
 
   bool finish(int port) {
