@@ -163,13 +163,44 @@ void pick_values(Node& self, int64_t rows, Pick pick) {
   }
 }
 
+// The branches of `if` for numbers, 64 rows at a time.
+template <class T>
+void choose_numbers(Node& self, int64_t rows) {
+  T* out = self.fixed<T>(rows);
+  const Node& a = self.arg(1);
+  const Node& b = self.arg(2);
+  auto has_nulls = [](const Node& node) { return node.out.validity != nullptr; };
+  uint64_t* valid = has_nulls(a) || has_nulls(b) ? self.own_validity() : nullptr;
+  with_values<T>(a, [&](auto x) {
+    with_values<T>(b, [&](auto y) {
+      for (int64_t i = 0; i < rows; i += 64) {
+        const uint64_t yes = known(self.arg(0), i, rows).yes;
+        const int64_t count = std::min<int64_t>(64, rows - i);
+        for (int64_t j = 0; j < count; ++j) out[i + j] = (yes >> j) & 1 ? x[i + j] : y[i + j];
+        if (valid == nullptr) continue;
+        valid[i / 64] = (yes & validity_word(a, i, rows)) | (~yes & validity_word(b, i, rows));
+      }
+    });
+  });
+}
+
 void choose_branch(Node& self, const Chunk& chunk) {
   const Node& condition = self.arg(0);
   auto branch = [&](int64_t row) { return value_is(condition, row, true) ? size_t{1} : size_t{2}; };
   take_failures(self, condition, [](int32_t) { return true; });
   take_failures(self, self.arg(1), [&](int32_t row) { return branch(row) == 1; });
   take_failures(self, self.arg(2), [&](int32_t row) { return branch(row) == 2; });
-  pick_values(self, chunk.rows, branch);
+  switch (self.type) {
+    case Type::kInt:
+    case Type::kTimestamp:
+      return choose_numbers<int64_t>(self, chunk.rows);
+    case Type::kFloat:
+      return choose_numbers<double>(self, chunk.rows);
+    case Type::kDate:
+      return choose_numbers<int32_t>(self, chunk.rows);
+    default:
+      return pick_values(self, chunk.rows, branch);
+  }
 }
 
 void first_known(Node& self, const Chunk& chunk) {

@@ -35,7 +35,10 @@ double round_text(double x, int64_t digits) {
   for (; at != written.ptr && *at != 'e'; ++at) {
     if (*at != '.') kept += *at;
   }
-  int64_t exponent = std::strtol(at + 1, nullptr, 10);  // of the first digit
+  ++at;
+  if (*at == '+') ++at;
+  int64_t exponent = 0;  // of the first digit
+  std::from_chars(at, written.ptr, exponent);
   const int64_t keep = exponent + 1 + digits;
   if (keep < 0) return std::copysign(0.0, x);
   if (keep >= static_cast<int64_t>(kept.size())) return x;

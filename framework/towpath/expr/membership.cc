@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,16 +29,37 @@ struct NumberSet {
   }
 };
 
+// The first bytes of a text as a number; with the size it is the whole text, up to 8 bytes.
+uint64_t head_of(std::string_view text) {
+  auto load = [&text](auto word, size_t at) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    return uint64_t{word};
+  };
+  const size_t size = text.size();
+  if (size >= 8) return load(uint64_t{}, 0);
+  if (size >= 4) return load(uint32_t{}, 0) | load(uint32_t{}, size - 4) << 32;
+  if (size >= 2) return load(uint16_t{}, 0) | load(uint16_t{}, size - 2) << 16;
+  return size == 1 ? load(uint8_t{}, 0) : 0;
+}
+
 struct TextSet {
+  struct Entry {
+    uint64_t head;
+    std::string_view text;
+  };
   std::vector<std::string> owned;
-  std::vector<std::string_view> few;
+  std::vector<Entry> few;
   std::unordered_set<std::string_view> many;
   bool has(std::string_view value) const {
     if (few.empty()) return many.contains(value);
-    for (const std::string_view each : few) {
-      if (each == value) return true;
+    const uint64_t head = head_of(value);
+    bool found = false;  // without a branch for each: which one matches is seldom foreseen
+    for (const Entry& each : few) {
+      bool equal = (each.head == head) & (each.text.size() == value.size());
+      if (value.size() > 8 && equal) equal = each.text == value;
+      found |= equal;
     }
-    return false;
+    return found;
   }
 };
 
@@ -105,7 +127,7 @@ NodePtr member_of_set(NodePtr x, const std::vector<NodePtr>& items, Span span) {
   std::ranges::sort(ints->sorted);
   std::ranges::sort(floats->sorted);
   if (texts->owned.size() <= kFew) {
-    texts->few.assign(texts->owned.begin(), texts->owned.end());
+    for (const std::string& text : texts->owned) texts->few.push_back({head_of(text), text});
   } else {
     texts->many.insert(texts->owned.begin(), texts->owned.end());
   }

@@ -22,9 +22,17 @@ constexpr int64_t kMaxWidth = 1 << 20;
 bool begins_character(char c) { return (c & 0xC0) != 0x80; }
 
 int64_t characters(std::string_view text) {
-  int64_t count = 0;
-  for (const char c : text) count += begins_character(c) ? 1 : 0;
-  return count;
+  // Eight bytes at a time: a byte continues a character when its top bits are 10.
+  int64_t continuing = 0;
+  size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, text.data() + i, 8);
+    const uint64_t flags = (eight & ~(eight << 1) & 0x8080808080808080u) >> 7;
+    continuing += static_cast<int64_t>((flags * 0x0101010101010101u) >> 56);
+  }
+  for (; i < text.size(); ++i) continuing += begins_character(text[i]) ? 0 : 1;
+  return static_cast<int64_t>(text.size()) - continuing;
 }
 
 // Byte at which character `index` (from 0) begins; the size when there are fewer.

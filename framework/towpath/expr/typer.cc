@@ -14,6 +14,7 @@ namespace towpath::expr {
 namespace {
 
 bool is_number(Type type) { return type == Type::kInt || type == Type::kFloat; }
+bool is_text(Type type) { return type == Type::kString || type == Type::kBinary; }
 bool is_time(Type type) { return type == Type::kDate || type == Type::kTimestamp; }
 
 std::string_view symbol(Operator operation) {
@@ -131,7 +132,7 @@ NodePtr Typer::finish(NodePtr node) const {
     folded->span = node->span;
     return folded;
   }
-  if (!constants || node->varies || node->constant) return node;
+  if (!constants || node->args.empty() || node->varies) return node;
   evaluate(*node, Chunk{});
   if (!node->failures.empty()) {
     const Failure& failure = node->failures.front();
@@ -279,10 +280,8 @@ NodePtr Typer::compare(NodePtr left, NodePtr right, Comparison comparison, Span 
   std::vector<NodePtr> sides = list_of(std::move(left), std::move(right));
   const bool mixed = sides[0]->type != sides[1]->type && is_number(sides[0]->type) &&
                      is_number(sides[1]->type) && !sides[0]->untyped && !sides[1]->untyped;
-  auto is_text = [](const NodePtr& n) {
-    return n->type == Type::kBinary || (n->type == Type::kString && !n->untyped);
-  };
-  const bool texts = is_text(sides[0]) && is_text(sides[1]);
+  const bool texts = is_text(sides[0]->type) && is_text(sides[1]->type) && !sides[0]->untyped &&
+                     !sides[1]->untyped;
   if (!mixed && !texts && !unify(sides)) mismatch(*sides[0], *sides[1], span, "can't be compared");
   if (sides[0]->constant && !sides[1]->constant) {
     std::swap(sides[0], sides[1]);
@@ -501,19 +500,17 @@ NodePtr Typer::membership(const Ast& ast) {
       std::ranges::all_of(items, [](const auto& item) { return item->constant; });
   NodePtr node;
   if (constants && !x->constant) {
-    for (NodePtr& item : items) {
-      if (item->type == x->type && !item->untyped) continue;
-      if (is_number(item->type) && is_number(x->type) && !item->untyped) continue;
-      if (!coerce(item, x->type)) {
-        if (x->type == Type::kDate && item->type == Type::kTimestamp) {
-          coerce(x, Type::kTimestamp);
-        } else {
-          mismatch(*x, *item, ast.span, "can't be compared");
-        }
-      }
+    if (is_time(x->type)) {  // dates among timestamps, or the other way round: as timestamps
+      items.insert(items.begin(), std::move(x));
+      unify(items);
+      x = std::move(items.front());
+      items.erase(items.begin());
     }
-    if (x->type == Type::kTimestamp) {
-      for (NodePtr& item : items) coerce(item, x->type);
+    for (NodePtr& item : items) {
+      const bool meet = (is_number(item->type) && is_number(x->type)) ||
+                        (is_text(item->type) && is_text(x->type));
+      if (meet && !item->untyped) continue;
+      if (!coerce(item, x->type)) mismatch(*x, *item, ast.span, "can't be compared");
     }
     node = member_of_set(std::move(x), items, ast.span);
   } else {
