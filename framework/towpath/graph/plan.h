@@ -39,8 +39,8 @@ struct PlanStage {
   Role role = Role::kStage;
   std::vector<PlanStep> steps;         // one process runs them all
   int workers = 1;
-  std::vector<int> inputs;             // edges, in the order of `from`: port i is inputs[i]
-  std::vector<std::string> partition_by;  // of a member: the key columns of its input
+  std::vector<int> inputs;             // edges, in the order of `from`; several may lead to one port
+  std::vector<std::string> partition_by;  // of a member whose writers don't: it hashes these columns itself
   std::vector<PlanOutput> outputs;
   std::vector<int> sources;            // ids of the sources whose rows reach it, ascending
   bool stateful = false;               // its death can't be repaired by leasing again

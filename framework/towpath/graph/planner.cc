@@ -121,12 +121,13 @@ class Planner {
     return context;
   }
 
-  void connect(int from, int to) {
+  // Edges of a fan-in share port 0: to the stage they are one input.
+  void connect(int from, int to, int port = 0) {
     PlanEdge edge;
     edge.id = static_cast<int>(plan_.edges.size());
     edge.from_stage = from;
     edge.to_stage = to;
-    edge.to_port = static_cast<int>(at(to).inputs.size());
+    edge.to_port = port;
     at(from).outputs[0].edges.push_back(edge.id);
     at(to).inputs.push_back(edge.id);
     for (const int source : at(from).sources) {
@@ -162,14 +163,16 @@ class Planner {
     }
     // The writer hashes the key once for all members. An output with readers of different keys is
     // hashed for the first of them; the others hash for themselves.
+    bool hashed = true;
     for (const GraphInput& input : stage.inputs) {
       PlanOutput& output = at(ends_[static_cast<size_t>(input.from)]).outputs[0];
       if (output.partition_by.empty()) output.partition_by = key;
+      hashed = hashed && output.partition_by == key;
     }
     std::vector<int> members;
     for (int member = 1; member <= stage.workers; ++member) {
       const int id = add(stage, member);
-      at(id).partition_by = key;
+      if (!hashed) at(id).partition_by = key;
       uint64_t partitions = 0;
       for (int p = member - 1; p < kPartitions; p += stage.workers) partitions |= uint64_t{1} << p;
       for (PlanStep& each : at(id).steps) each.context.partitions = partitions;
@@ -190,10 +193,11 @@ class Planner {
         context(added.name, 0, std::vector<Schema>(members.size(), stage.output()), stage.output());
     step.row_to_row = merge->spec.is_row_to_row();
     step.stateful = merge->spec.is_stateful();
-    added.stateful = step.stateful;
+    added.stateful = true;  // it holds the heads of its inputs
     added.steps.push_back(std::move(step));
     added.outputs.emplace_back().schema = stage.output();
-    for (const int member : members) connect(member, id);
+    int port = 0;
+    for (const int member : members) connect(member, id, port++);
     ends_[static_cast<size_t>(graph_id)] = id;
   }
 

@@ -175,18 +175,15 @@ class Worker final : public Committer::Link {
   void process(const Lease& lease) {
     Batch batch = open_batch(lease.batch, arena_);
     int64_t rows = batch.rows();
-    if (!start_.partition_by.empty()) {
-      if (!batch.has_partitions()) {
-        std::vector<uint8_t> partitions;
-        partition_rows(batch, start_.partition_by, partitions);
-        batch = batch.with_partitions(std::move(partitions));
-      }
-      const uint64_t owned = start_.steps.front().context.partitions;
-      if (owned != ~uint64_t{0}) {
-        rows = 0;
-        for (int64_t row = 0; row < batch.rows(); ++row)
-          rows += (owned >> batch.partition(row)) & 1;
-      }
+    if (!start_.partition_by.empty()) {  // the edge's writer hashed another key, or none
+      std::vector<uint8_t> partitions;
+      partition_rows(batch, start_.partition_by, partitions);
+      batch = batch.with_partitions(std::move(partitions));
+    }
+    const uint64_t owned = start_.steps.front().context.partitions;
+    if (owned != ~uint64_t{0}) {
+      rows = 0;
+      for (int64_t row = 0; row < batch.rows(); ++row) rows += (owned >> batch.partition(row)) & 1;
     }
     chain_->process(batch.leased(lease.port, lease.cursor, lease.first_row), rows);
   }
