@@ -140,6 +140,10 @@ ColumnBuilder& Output::bind(std::string_view name, std::optional<Type> type) {
 
 void Output::reset() {
   bound_.assign(bound_.size(), false);
+  unlink();
+}
+
+void Output::unlink() {
   linked_to_ = nullptr;
   linked_ = Batch();
 }
@@ -290,7 +294,10 @@ void Outputs::begin() {
 }
 
 void Outputs::flush() {
-  for (auto& each : outputs_) cut(*each);
+  for (auto& each : outputs_) {
+    cut(*each);
+    each->unlink();  // the batch's memory may end with the lease
+  }
   cut(rejects_);
 }
 

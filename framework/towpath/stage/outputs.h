@@ -118,6 +118,7 @@ class Output {
     if (linked_to_ != &in.schema()) make_links(in);
   }
   void make_links(const Batch& in);
+  void unlink();
   size_t fitting(const Batch& in, std::span<const int32_t> rows) const;
   void append(const Batch& in, std::span<const int32_t> rows);
   // About what the image will take.
