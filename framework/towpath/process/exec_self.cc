@@ -50,6 +50,15 @@ std::string_view role_name(Role role) {
   throw Bug("a role that does not exist");
 }
 
+constexpr uint64_t bit(int signal) { return uint64_t{1} << (signal - 1); }
+
+// Ctrl-C reaches the whole group, and the parent decides what it means. The keeper must outlive
+// whatever ends its owner, from its first moment.
+uint64_t ignored_by(Role role) {
+  if (role != Role::kKeeper) return bit(SIGINT);
+  return bit(SIGINT) | bit(SIGTERM) | bit(SIGHUP) | bit(SIGQUIT) | bit(SIGPIPE);
+}
+
 class Stack {
  public:
   Stack()
@@ -72,6 +81,8 @@ struct Plan {
   int line;
   int null;
   void* child_stack;
+  uint64_t ignored;  // signals, bit by number
+  bool own_session;
   int pidfd = -1;
   pid_t pid = 0;
   int error = 0;
@@ -87,9 +98,10 @@ TOWPATH_IN_PARENTS_MEMORY int execute(void* argument) {
   Plan& plan = *static_cast<Plan*>(argument);
   for (int signal = 1; signal <= 64; ++signal) {
     KernelAction action{};
-    if (signal == SIGINT) action.handler = 1;  // SIG_IGN
+    if (plan.ignored >> (signal - 1) & 1) action.handler = 1;  // SIG_IGN; lasts beyond exec
     ::syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
   }
+  if (plan.own_session) ::syscall(SYS_setsid);
   const uint64_t none = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, 8);
   ::syscall(SYS_dup3, plan.null, STDIN_FILENO, 0);
@@ -147,7 +159,8 @@ Launched exec_self(Role role, int line, Parenthood parenthood) {
   const std::array<const char*, 5> argv{program_name().c_str(), kMark.data(), role_text.c_str(),
                                         title_space.c_str(), nullptr};
   const Stack stack;
-  Plan plan{argv.data(), environ, line, null.get(), stack.top()};
+  Plan plan{argv.data(),          environ, line, null.get(), stack.top(), ignored_by(role),
+            role == Role::kKeeper};
   // A handler that ran in the clone would run in this process's memory.
   sigset_t all, before;
   ::sigfillset(&all);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <filesystem>
 
 #include "towpath/base/error.h"
@@ -70,9 +69,6 @@ void Keeper::release() noexcept {
 
 void run_keeper(UniqueFd line) {
   set_process_title("towpath: keeper");
-  // It must outlive whatever ends its owner: Ctrl-C, the terminal's end, a kill of the group.
-  ::setsid();
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE}) ::signal(signal, SIG_IGN);
   const std::string folder = receive_packet(line.get()).value().bytes;
   if (::chdir("/") != 0) throw_errno("chdir(/)");
   try {

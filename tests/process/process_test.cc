@@ -1,0 +1,443 @@
+#include "towpath/process/process.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <map>
+#include <stdexcept>
+
+#include "helpers.h"
+#include "towpath/process/this_process.h"
+
+using namespace towpath;
+
+namespace {
+
+struct Order {
+  std::string item;
+  std::vector<double> prices;
+  std::map<std::string, int> counts;
+  std::optional<int64_t> none;
+  TOWPATH_FIELDS(item, prices, counts, none)
+  bool operator==(const Order&) const = default;
+};
+
+const Order kOrder{"a\0b", {1.5, -0.25}, {{"x", 1}, {"y", -2}}, {}};
+
+void check_arguments(int number, const Order& order, std::string_view view, const char* text) {
+  if (number != -7) throw Invalid("number");
+  if (order != kOrder) throw Invalid("order");
+  if (view != "view" || std::string(text) != "text") throw Invalid("text");
+}
+
+void nothing() {}
+void exit_with(int code) { std::exit(code); }
+void raise_signal(int signal) {
+  ::raise(signal);
+  run_for_ever();
+}
+void wait_for_ever(Descriptor ready) {
+  say_ready(ready);
+  run_for_ever();
+}
+void throw_runtime_error() { throw std::runtime_error("the \"reason\""); }
+void throw_number() { throw 42; }
+
+// A process that has begun to run its target, and stays.
+Process running(Method method, Options options = {}) {
+  PipeEnds ready;
+  options.method = method;
+  options.daemon = true;
+  Process process(std::move(options), &wait_for_ever, Descriptor{ready.write.get()});
+  process.start();
+  await_ready(ready);
+  return process;
+}
+
+}  // namespace
+
+TEST_CASE("Process: arguments are equal in the child") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process(Options{.method = method}, &check_arguments, -7, kOrder, "view", "text");
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+    CHECK(process.exitcode() == 0);
+  }
+}
+
+TEST_CASE("Process: arguments of any size arrive") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    const std::string large(5'000'000, 'x');
+    Process process(
+        Options{.method = method},
+        [](const std::string& text) { std::exit(text.size() == 5'000'000 ? 5 : 1); }, large);
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.exitcode() == 5);
+  }
+}
+
+TEST_CASE("Process: a lambda without captures is a target and one with captures is none") {
+  int captured = 1;
+  const auto capturing = [captured] { return captured; };
+  static_assert(!Target<decltype(capturing)>);
+  static_assert(Target<decltype(&nothing)>);
+  Process process([](int code) { std::exit(code); }, 9);
+  process.start();
+  REQUIRE(process.join(kSoon));
+  CHECK(process.exitcode() == 9);
+}
+
+namespace {
+struct Task : Runnable {
+  int code;
+  explicit Task(int n) : code(n) {}
+  void run() override { std::exit(code); }
+};
+}  // namespace
+
+TEST_CASE("Process: a Runnable is constructed and run in the child") {
+  for (const Method method : methods()) {
+    Process process = Process::of<Task>(Options{.method = method}, 11);
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.exitcode() == 11);
+  }
+}
+
+TEST_CASE("Process: the exit code is that of exit or minus the signal") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    for (const int code : {0, 3, 255}) {
+      Process process(Options{.method = method}, &exit_with, code);
+      process.start();
+      REQUIRE(process.join(kSoon));
+      CHECK(process.exitcode() == code);
+    }
+    for (const int signal : {SIGKILL, SIGUSR1, SIGTERM}) {
+      Process process(Options{.method = method}, &raise_signal, signal);
+      process.start();
+      REQUIRE(process.join(kSoon));
+      CHECK(process.exitcode() == -signal);
+    }
+  }
+}
+
+TEST_CASE("Process: an uncaught exception is exit code 1 and its text on stderr and in error") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds out;
+    Options options{.name = "thrower", .method = method};
+    options.stderr_fd = out.write.get();
+    Process process(options, &throw_runtime_error);
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.exitcode() == 1);
+    CHECK(process.error() == "std::runtime_error: the \"reason\"");
+    CHECK(out.drain() ==
+          "towpath: process thrower (pid " + std::to_string(process.pid()) +
+              ") ended by an uncaught exception: std::runtime_error: the \"reason\"\n");
+
+    PipeEnds ignored;
+    Process third(Options{.method = method, .stderr_fd = ignored.write.get()}, &throw_number);
+    third.start();
+    REQUIRE(third.join(kSoon));
+    CHECK(third.error() == "an exception of type int");
+  }
+}
+
+TEST_CASE("Process: terminate and kill end it at once") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process terminated = running(method);
+    CHECK(terminated.is_alive());
+    terminated.terminate();
+    REQUIRE(terminated.join(kSoon));
+    CHECK(terminated.exitcode() == -SIGTERM);
+    CHECK_FALSE(terminated.is_alive());
+    terminated.kill();  // has ended: nothing happens
+
+    Process killed = running(method);
+    killed.kill();
+    REQUIRE(killed.join(kSoon));
+    CHECK(killed.exitcode() == -SIGKILL);
+  }
+}
+
+TEST_CASE("Process: the child ignores SIGINT and stop ends it") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process = running(method);
+    process.interrupt();
+    CHECK_FALSE(process.join(Millis{50}));
+    REQUIRE(stop(process, kSoon));
+    CHECK(process.exitcode() == -SIGTERM);
+  }
+}
+
+TEST_CASE("Process: stop kills what ignores SIGTERM") {
+  for (const Method method : methods()) {
+    PipeEnds ready;
+    Process process(
+        Options{.daemon = true, .method = method},
+        [](Descriptor is_ready) {
+          ::signal(SIGTERM, SIG_IGN);
+          wait_for_ever(is_ready);
+        },
+        Descriptor{ready.write.get()});
+    process.start();
+    await_ready(ready);
+    REQUIRE(stop(process, Millis{50}));
+    CHECK(process.exitcode() == -SIGKILL);
+  }
+}
+
+TEST_CASE("Process: signals blocked or ignored in the parent work in the child") {
+  ::signal(SIGTERM, SIG_IGN);
+  sigset_t some, before;
+  ::sigemptyset(&some);
+  ::sigaddset(&some, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &some, &before);
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process = running(method);
+    process.terminate();
+    CHECK(process.join(kSoon));
+    CHECK(process.exitcode() == -SIGTERM);
+    Process other(Options{.method = method}, &raise_signal, SIGUSR1);
+    other.start();
+    CHECK(other.join(kSoon));
+    CHECK(other.exitcode() == -SIGUSR1);
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::signal(SIGTERM, SIG_DFL);
+}
+
+TEST_CASE("Process: the sentinel is readable once the process has ended") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process = running(method);
+    CHECK_FALSE(wait_readable(process.sentinel(), Millis{0}));
+    process.kill();
+    CHECK(wait_readable(process.sentinel(), kSoon));
+    CHECK(process.exitcode() == -SIGKILL);
+    CHECK(wait_readable(process.sentinel(), Millis{0}));  // still, after the process was reaped
+  }
+}
+
+TEST_CASE("Process: join with a timeout returns in time and says whether it ended") {
+  for (const Method method : methods()) {
+    Process process = running(method);
+    CHECK_FALSE(process.join(Millis{0}));
+    CHECK_FALSE(process.join(Millis{-1}));
+    CHECK_FALSE(process.join(Millis{20}));
+    CHECK_FALSE(process.exitcode().has_value());
+    process.kill();
+    CHECK(process.join());
+    CHECK(process.join(Millis{0}));
+  }
+}
+
+TEST_CASE("Process: calls at the wrong time are Invalid and say why") {
+  Process process(&nothing);
+  CHECK_THROWS_WITH(process.join(), Catch::Contains("was not started"));
+  CHECK_THROWS_AS(process.sentinel(), Invalid);
+  CHECK_THROWS_AS(process.pid(), Invalid);
+  CHECK_THROWS_AS(process.terminate(), Invalid);
+  CHECK_FALSE(process.is_alive());
+  CHECK_FALSE(process.exitcode().has_value());
+  process.start();
+  CHECK_THROWS_WITH(process.start(), Catch::Contains("was started before"));
+  process.join();
+  process.close();
+  CHECK_THROWS_WITH(process.join(), Catch::Contains("is closed"));
+  CHECK(process.exitcode() == 0);
+
+  Process alive = running(Method::kForkserver);
+  CHECK_THROWS_WITH(alive.close(), Catch::Contains("runs"));
+  alive.kill();
+}
+
+TEST_CASE("Process: the destructor joins and ends a daemon") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds out;
+    {
+      Process process(
+          Options{.method = method}, [](Descriptor to) { write_text(to.fd, "done"); },
+          Descriptor{out.write.get()});
+      process.start();
+    }
+    CHECK(out.drain() == "done");
+    int pid = 0;
+    {
+      const Process daemon = running(method);
+      pid = daemon.pid();
+    }
+    CHECK(::kill(pid, 0) != 0);
+  }
+}
+
+TEST_CASE("Process: a Descriptor arrives open and owned by the child") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds first, second;
+    Process process(
+        Options{.method = method},
+        [](const std::vector<Descriptor>& fds, std::optional<Descriptor> none, Descriptor closed) {
+          if (none || closed.fd != -1) throw Invalid("none became one");
+          for (const Descriptor fd : fds) {
+            if (!(::fcntl(fd.fd, F_GETFD) & FD_CLOEXEC)) throw Invalid("not close-on-exec");
+          }
+          write_text(fds.at(0).fd, "first");
+          write_text(fds.at(1).fd, "second");
+        },
+        std::vector<Descriptor>{{first.write.get()}, {second.write.get()}}, std::nullopt,
+        Descriptor{});
+    first.write.reset();  // the Process has its own
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+    CHECK(first.drain() == "first");
+    CHECK(second.drain() == "second");
+  }
+}
+
+TEST_CASE("Process: a Descriptor outside of arguments is NotSerialisable") {
+  CHECK_THROWS_AS(to_bytes(Descriptor{0}), NotSerialisable);
+  CHECK_THROWS_AS(Process([](Descriptor) {}, Descriptor{9999}), SystemError);
+}
+
+TEST_CASE("Process: stdin is /dev/null and the streams go where Options say") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds out, err;
+    Process process(
+        Options{.method = method, .stdout_fd = out.write.get(), .stderr_fd = err.write.get()}, [] {
+          char byte;
+          if (::read(STDIN_FILENO, &byte, 1) != 0) throw Invalid("stdin has something");
+          std::printf("to stdout");
+          write_text(STDERR_FILENO, "to stderr");
+        });
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(out.drain() == "to stdout");
+    CHECK(err.drain() == "to stderr");
+  }
+}
+
+TEST_CASE("Process: environment of Options and working directory of the parent are the child's") {
+  const TestFolder folder;
+  const auto before = std::filesystem::current_path();
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds out;
+    std::filesystem::current_path(folder.path());
+    Process process(
+        Options{.method = method, .env = {{"TOWPATH_TEST_A", "1"}, {"TOWPATH_TEST_B", ""}}},
+        [](Descriptor to) {
+          const char* b = std::getenv("TOWPATH_TEST_B");
+          write_text(to.fd, std::string(std::getenv("TOWPATH_TEST_A")) + (b ? "b" : "-") +
+                                std::filesystem::current_path().string());
+        },
+        Descriptor{out.write.get()});
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(out.drain() == "1b" + folder.path());
+    std::filesystem::current_path(before);
+  }
+  CHECK(std::getenv("TOWPATH_TEST_A") == nullptr);
+}
+
+TEST_CASE("Process: the child knows its name and its parent") {
+  CHECK(current_process_name() == "MainProcess");
+  CHECK(parent_pid() == 0);
+  CHECK(parent_sentinel() == -1);
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process(
+        Options{.name = "worker#2", .method = method},
+        [](int parent, Method expected) {
+          if (current_process_name() != "worker#2") throw Invalid(current_process_name());
+          if (parent_pid() != parent || ::getppid() != parent) throw Invalid("parent");
+          if (default_start_method() != expected) throw Invalid("method");
+          if (wait_readable(parent_sentinel(), Millis{0})) throw Invalid("parent is gone");
+          if (Process(&nothing).name() != "worker#2:1") throw Invalid(Process(&nothing).name());
+        },
+        ::getpid(), default_start_method());
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+  }
+}
+
+TEST_CASE("Process: atexit hooks of the child run and those of a forking parent do not") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds out;
+    Process process(
+        Options{.method = method},
+        [](Descriptor to) {
+          static int hook_fd;
+          hook_fd = to.fd;
+          std::atexit([] { write_text(hook_fd, "hook"); });
+        },
+        Descriptor{out.write.get()});
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(out.drain() == "hook");
+  }
+  // A process that sets a hook, then forks.
+  PipeEnds out;
+  Process parent(
+      [](Descriptor to) {
+        static int hook_fd;
+        hook_fd = to.fd;
+        std::atexit([] { write_text(hook_fd, "once"); });
+        if (methods().size() < 3) return;
+        Process child(Options{.method = Method::kFork}, &nothing);
+        child.start();
+      },
+      Descriptor{out.write.get()});
+  parent.start();
+  REQUIRE(parent.join(kSoon));
+  CHECK(out.drain() == "once");
+}
+
+TEST_CASE("Process: a child starts children of its own by every method") {
+  for (const Method method : methods()) {
+    for (const Method inner : methods()) {
+      CAPTURE(method_name(method), method_name(inner));
+      Process process(
+          Options{.method = method},
+          [](Method with) {
+            Process child(Options{.method = with}, &exit_with, 21);
+            child.start();
+            child.join();
+            std::exit(*child.exitcode() + 1);
+          },
+          inner);
+      process.start();
+      REQUIRE(process.join(kSoon));
+      CHECK(process.error().value_or("none") == "none");
+      CHECK(process.exitcode() == 22);
+    }
+  }
+}
+
+TEST_CASE("Process: a hundred at once all end with their codes") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    std::vector<Process> processes;
+    for (int i = 0; i < 100; ++i) {
+      processes.emplace_back(Options{.method = method}, &exit_with, i);
+      processes.back().start();
+    }
+    for (int i = 0; i < 100; ++i) {
+      REQUIRE(processes[static_cast<size_t>(i)].join(kSoon));
+      REQUIRE(processes[static_cast<size_t>(i)].exitcode() == i);
+    }
+  }
+}

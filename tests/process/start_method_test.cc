@@ -1,0 +1,237 @@
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "helpers.h"
+#include "towpath/process/exec_self.h"
+#include "towpath/process/forkserver.h"
+#include "towpath/process/this_process.h"
+#include "towpath/process/title.h"
+
+using namespace towpath;
+
+namespace {
+
+void nothing() {}
+
+// A second thread while it lives.
+class OtherThread {
+ public:
+  OtherThread() {
+    std::unique_lock lock(mutex_);
+    thread_ = std::thread([this] {
+      std::unique_lock inner(mutex_);
+      changed_.wait(inner, [this] { return ends_; });
+    });
+  }
+  ~OtherThread() {
+    {
+      const std::lock_guard lock(mutex_);
+      ends_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ends_ = false;
+  std::thread thread_;
+};
+
+// Where each open descriptor points, one a line.
+void list_descriptors(Descriptor to) {
+  std::string list;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    list += std::filesystem::read_symlink(entry.path(), gone).string() + "\n";
+  }
+  write_text(to.fd, list);
+}
+
+}  // namespace
+
+TEST_CASE("Method: names and back") {
+  for (const Method method : {Method::kForkserver, Method::kSpawn, Method::kFork}) {
+    CHECK(parse_method(method_name(method)) == method);
+  }
+  CHECK_THROWS_WITH(parse_method("vfork"), Catch::Contains("forkserver, spawn and fork"));
+}
+
+TEST_CASE("Method: the default is forkserver and can be set") {
+  CHECK(default_start_method() == Method::kForkserver);
+  set_default_start_method(Method::kSpawn);
+  Process process([] { std::exit(default_start_method() == Method::kSpawn ? 7 : 1); });
+  process.start();
+  set_default_start_method(Method::kForkserver);
+  REQUIRE(process.join(kSoon));
+  CHECK(process.exitcode() == 7);
+}
+
+TEST_CASE("Method: fork is refused in a process with threads and says what to do") {
+  const OtherThread thread;
+  Process process(Options{.method = Method::kFork}, &nothing);
+  CHECK_THROWS_AS(process.start(), Unsupported);
+  Process again(Options{.method = Method::kFork}, &nothing);
+  CHECK_THROWS_WITH(again.start(), Catch::Contains("kForkserver"));
+}
+
+TEST_CASE("Method: forkserver and spawn work in a process with threads and from any of them") {
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    const OtherThread thread;
+    PipeEnds ready;
+    std::optional<Process> process;
+    // The child outlives the thread that started it.
+    std::thread([&] {
+      process.emplace(
+          Options{.daemon = true, .method = method},
+          [](Descriptor is_ready) {
+            say_ready(is_ready);
+            run_for_ever();
+          },
+          Descriptor{ready.write.get()});
+      process->start();
+    }).join();
+    await_ready(ready);
+    CHECK(process->is_alive());
+    CHECK_FALSE(process->join(Millis{20}));
+    process->kill();
+    REQUIRE(process->join(kSoon));
+    CHECK(process->exitcode() == -SIGKILL);
+  }
+}
+
+TEST_CASE("Method: many threads start processes at once") {
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    std::vector<std::thread> threads;
+    std::atomic<int> right{0};
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&right, method, t] {
+        for (int i = 0; i < 5; ++i) {
+          Process process(
+              Options{.method = method}, [](int code) { std::exit(code); }, 10 * t + i);
+          process.start();
+          if (process.join(kSoon) && process.exitcode() == 10 * t + i) ++right;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(right == 20);
+  }
+}
+
+TEST_CASE("Method: children by forkserver and spawn have no stray descriptors") {
+  const UniqueFd stray(::memfd_create("stray", 0));  // not close-on-exec
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    std::vector<Process> siblings;
+    std::vector<std::string> lists;
+    for (int i = 0; i < 5; ++i) {
+      PipeEnds out;
+      siblings.emplace_back(Options{.method = method}, &list_descriptors,
+                            Descriptor{out.write.get()});
+      siblings.back().start();
+      lists.push_back(out.drain());
+    }
+    for (const std::string& list : lists) {
+      CHECK(list.find("stray") == std::string::npos);
+      // Standard streams, the line, the argument, and the folder being listed.
+      CHECK(std::ranges::count(list, '\n') == 6);
+    }
+  }
+}
+
+TEST_CASE("Method: the title is what ps shows") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds ready;
+    Process process(
+        Options{.name = "count", .daemon = true, .method = method},
+        [](Descriptor is_ready) {
+          const std::string given = file_text("/proc/self/cmdline");
+          if (given.c_str() != std::string("towpath: count")) throw Invalid(given);
+          set_process_title("towpath: word_count/a_stage_with_quite_a_long_name_for_a_title#1");
+          say_ready(is_ready);
+          run_for_ever();
+        },
+        Descriptor{ready.write.get()});
+    process.start();
+    await_ready(ready);
+    const std::string folder = "/proc/" + std::to_string(process.pid());
+    CHECK(std::string(file_text(folder + "/cmdline").c_str()) ==
+          "towpath: word_count/a_stage_with_quite_a_long_name_for_a_title#1");
+    CHECK(file_text(folder + "/comm") == "a_stage_with_qu\n");
+    process.kill();
+    process.join();
+  }
+}
+
+TEST_CASE("Method: a forkserver that was killed is started again") {
+  Process first(&nothing);
+  first.start();
+  first.join();
+  for (int i = 0; i < 3; ++i) {
+    const int server = Forkserver::of_this_process().pid();
+    REQUIRE(server > 0);
+    REQUIRE(::kill(server, SIGKILL) == 0);
+    Process next(&nothing);
+    next.start();
+    REQUIRE(next.join(kSoon));
+    CHECK(next.exitcode() == 0);
+    CHECK(Forkserver::of_this_process().pid() != server);
+    CHECK(::kill(server, 0) != 0);  // and no zombie is left of the old one
+  }
+}
+
+TEST_CASE("Method: a child outlives its forkserver") {
+  PipeEnds ready;
+  Process process(
+      Options{.daemon = true},
+      [](Descriptor is_ready) {
+        say_ready(is_ready);
+        run_for_ever();
+      },
+      Descriptor{ready.write.get()});
+  process.start();
+  await_ready(ready);
+  ::kill(Forkserver::of_this_process().pid(), SIGKILL);
+  Process next(&nothing);
+  next.start();
+  next.join();
+  CHECK(process.is_alive());
+  process.kill();
+  REQUIRE(process.join(kSoon));
+  CHECK(process.exitcode() == -SIGKILL);
+}
+
+TEST_CASE("Method: nothing is left of processes that have ended") {
+  for (const Method method : methods()) {
+    Process process(Options{.method = method}, &nothing);
+    process.start();
+    process.join();
+  }
+  // All children of this process: the forkserver alone.
+  std::string children;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    children += file_text(task.path().string() + "/children");
+  }
+  CHECK(children == std::to_string(Forkserver::of_this_process().pid()) + " ");
+}
+
+TEST_CASE("Method: a program whose main does not call init is told so") {
+  const std::string program =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "process_without_init";
+  FILE* const out = ::popen((program + " 2>&1").c_str(), "r");
+  REQUIRE(out != nullptr);
+  std::string text;
+  for (int c = std::fgetc(out); c != EOF; c = std::fgetc(out)) text += static_cast<char>(c);
+  CHECK(::pclose(out) == 0);
+  CHECK_THAT(text, Catch::Contains("init(argc, argv) must be the first statement of main"));
+}
