@@ -99,182 +99,133 @@ class Running {
   std::optional<Process> process_;
 };
 
-Plan plan_of(const std::string& name, const std::string& yaml) {
-  Document document = Document::parse(name, yaml);
+Plan plan_of(Document document) {
   std::optional<Plan> plan = plan_here(document, options_here());
   if (!plan) throw Invalid(document.show_problems());
   return std::move(*plan);
 }
 
-Object object_of(const Node& node) {
-  switch (node.kind) {
-    case Node::Kind::kNull:
-      return {};
-    case Node::Kind::kScalar:
-      return Object(Object::Map{{Object(node.quoted), Object(node.text)}});
-    case Node::Kind::kList: {
-      Object::Array items;
-      for (const Node& item : node.items) items.push_back(object_of(item));
-      return items;
-    }
-    case Node::Kind::kMap:
-      break;
+// A value as YAML would give it: text is quoted, so that it stays text.
+Node node_of(const Object& value) {
+  Node node;
+  if (value.is_nil()) return node;
+  if (value.is_array()) {
+    node.kind = Node::Kind::kList;
+    for (const Object& item : value.as_array()) node.items.push_back(node_of(item));
+    return node;
   }
-  Object map{Object::Map{}};
-  for (const auto& [key, value] : node.entries) map.set(key.text, object_of(value));
-  return map;
+  if (value.is_map()) {
+    node.kind = Node::Kind::kMap;
+    for (const auto& [key, item] : value.as_map()) {
+      node.entries.emplace_back(node_of(key), node_of(item));
+    }
+    return node;
+  }
+  node.kind = Node::Kind::kScalar;
+  node.quoted = value.is_string();
+  node.text = value.is_string() ? value.as_string() : to_json(value);
+  return node;
 }
 
-// YAML in flow style. A scalar that was loaded stands as a map of one entry with a bool as its key:
-// whether it was quoted. So a plain scalar stays plain.
-void append_yaml(std::string& out, const Object& value) {
-  if (value.is_array()) {
-    out += '[';
-    for (const Object& item : value.as_array()) {
-      if (out.back() != '[') out += ", ";
-      append_yaml(out, item);
-    }
-    out += ']';
-  } else if (value.is_map() && value.as_map().size() == 1 && value.as_map()[0].first.is_bool()) {
-    const auto& [quoted, text] = value.as_map()[0];
-    const bool plain = !quoted.as_bool() && text.as_string().find_first_not_of(
-                                                "0123456789.-+abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"
-                                                "KLMNOPQRSTUVWXYZ_%") == std::string::npos;
-    if (plain)
-      out += text.as_string();
-    else
-      append_json_string(out, text.as_string());
-  } else if (value.is_map()) {
-    out += '{';
-    for (const auto& [key, item] : value.as_map()) {
-      if (out.back() != '{') out += ", ";
-      append_json_string(out, key.as_string());
-      out += ": ";
-      append_yaml(out, item);
-    }
-    out += '}';
-  } else {
-    out += to_json(value);
+Node map_node() {
+  Node node;
+  node.kind = Node::Kind::kMap;
+  return node;
+}
+
+// The value of a key of a map; a null, if it was not there.
+Node& entry(Node& map, std::string_view key) {
+  if (map.kind == Node::Kind::kNull) map = map_node();
+  for (auto& [name, value] : map.entries) {
+    if (name.text == key) return value;
   }
+  map.entries.emplace_back(node_of(Object(key)), Node());
+  return map.entries.back().second;
 }
 
 }  // namespace
 
-Pipeline::Pipeline(std::string name) : name_(std::move(name)) {
-  root_.set("towpath", 1);
-  root_.set("pipeline", name_);
-  root_.set("stages", Object::Map{});
+Pipeline::Pipeline(std::string name) : document_(Document::parse(name, "towpath: 1")) {
+  document_.root() = map_node();
+  entry(document_.root(), "towpath") = node_of(1);
+  entry(document_.root(), "pipeline") = node_of(name);
 }
 
 Pipeline Pipeline::load(const std::string& path) {
-  const Document document = Document::load(path);
+  Document document = Document::load(path);
   if (!document.ok()) throw Invalid(document.show_problems());
-  Pipeline pipeline(path);
-  pipeline.root_ = object_of(document.root());
-  if (pipeline.root_.find("stages") == nullptr) pipeline.root_.set("stages", Object::Map{});
-  return pipeline;
+  return Pipeline(std::move(document));
 }
 
-Object& Pipeline::stage_object(const std::string& name) {
-  for (auto& [key, value] : root_.as_map()) {
-    if (key == Object("stages")) {
-      for (auto& [stage, fields] : value.as_map()) {
-        if (stage == Object(name)) return fields;
-      }
-      value.set(name, Object::Map{});
-      return value.as_map().back().second;
-    }
-  }
-  throw Bug("a pipeline has stages");
+Node& Pipeline::stage_node(std::string_view name) {
+  return entry(entry(document_.root(), "stages"), name);
 }
 
-std::string Pipeline::unused_name(std::string_view kind) const {
-  std::string base(kind.substr(kind.rfind('.') + 1));  // npos + 1 is 0
-  const Object* stages = root_.find("stages");
-  if (stages->find(base) == nullptr) return base;
-  for (int number = 2;; ++number) {
-    const std::string name = format("{}_{}", base, number);
-    if (stages->find(name) == nullptr) return name;
-  }
+std::string Pipeline::unused_name(std::string_view kind) {
+  const std::string base(kind.substr(kind.rfind('.') + 1));  // npos + 1 is 0
+  const Node& stages = entry(document_.root(), "stages");
+  std::string name = base;
+  for (int number = 2; stages.find(name) != nullptr; ++number) name = format("{}_{}", base, number);
+  return name;
 }
 
 Pipeline::Stage Pipeline::add(std::string_view kind, Fields fields) {
   Stage stage(*this, unused_name(kind));
-  Object settings{Object::Map{}};
-  for (auto& [name, value] : fields) settings.set(name, std::move(value));
-  stage_object(stage.name()).set(kind, std::move(settings));
+  Node settings = map_node();
+  for (const auto& [name, value] : fields) entry(settings, name) = node_of(value);
+  entry(stage_node(stage.name()), kind) = std::move(settings);
   return stage;
 }
 
 Pipeline::Stage Pipeline::add(std::string_view kind, const char* main_field) {
   Stage stage(*this, unused_name(kind));
-  stage_object(stage.name()).set(kind, main_field);
+  entry(stage_node(stage.name()), kind) = node_of(main_field);
   return stage;
 }
 
 Pipeline::Stage Pipeline::stage(std::string_view name) {
-  if (root_.find("stages")->find(name) == nullptr)
+  if (entry(document_.root(), "stages").find(name) == nullptr) {
     throw Invalid(format("there is no stage \"{}\"", name));
+  }
   return Stage(*this, std::string(name));
 }
 
 Pipeline& Pipeline::param(std::string_view name, Object value) {
-  if (root_.find("params") == nullptr) root_.set("params", Object::Map{});
-  for (auto& [key, params] : root_.as_map()) {
-    if (key == Object("params")) params.set(name, std::move(value));
-  }
+  entry(entry(document_.root(), "params"), name) = node_of(value);
   return *this;
 }
 
 Pipeline& Pipeline::option(std::string_view name, Object value) {
-  root_.set(name, std::move(value));
+  entry(document_.root(), name) = node_of(value);
   return *this;
 }
 
 Pipeline::Stage& Pipeline::Stage::from(const Stage& other) {
-  Object& self = pipeline_->stage_object(name_);
-  const Object* before = self.find("from");
-  if (before == nullptr) {
-    self.set("from", other.name_);
-  } else {
-    Object::Array all = before->is_array() ? before->as_array() : Object::Array{*before};
-    all.emplace_back(other.name_);
-    self.set("from", std::move(all));
+  Node& from = entry(pipeline_->stage_node(name_), "from");
+  const Node name = node_of(other.name_);
+  if (from.kind == Node::Kind::kNull) {
+    from = name;
+    return *this;
   }
+  if (from.kind != Node::Kind::kList) {
+    Node list;
+    list.kind = Node::Kind::kList;
+    list.items.push_back(std::move(from));
+    from = std::move(list);
+  }
+  from.items.push_back(name);
   return *this;
 }
 
 Pipeline::Stage& Pipeline::Stage::workers(int count) { return option("workers", count); }
 
 Pipeline::Stage& Pipeline::Stage::option(std::string_view name, Object value) {
-  pipeline_->stage_object(name_).set(name, std::move(value));
+  entry(pipeline_->stage_node(name_), name) = node_of(value);
   return *this;
 }
 
-std::string Pipeline::yaml() const {
-  std::string text;
-  for (const auto& [key, value] : root_.as_map()) {
-    text += key.as_string() + ":";
-    if (key == Object("stages")) {
-      text += '\n';
-      for (const auto& [name, fields] : value.as_map()) {
-        text += "  ";
-        append_json_string(text, name.as_string());
-        text += ": ";
-        append_yaml(text, fields);
-        text += '\n';
-      }
-      continue;
-    }
-    text += ' ';
-    append_yaml(text, value);
-    text += '\n';
-  }
-  return text;
-}
-
 RunResult Pipeline::run() {
-  const Plan plan = plan_of(name_, yaml());
+  const Plan plan = plan_of(document_);
   RunResult result = Running(plan).result();
   if (result.exit_code == 1) throw Error(result.message);
   return result;
@@ -323,8 +274,8 @@ Pipeline::Rows Pipeline::rows(const Stage& stage) {
     throw_errno(format("listen({})", path));
   }
   Pipeline with_sink = *this;
-  with_sink.add("rows", Fields{{"address", path}}).from(stage);
-  state->running.emplace(plan_of(name_, with_sink.yaml()));
+  with_sink.add("rows", {{"address", path}}).from(stage);
+  state->running.emplace(plan_of(with_sink.document_));
   return Rows(std::move(state));
 }
 

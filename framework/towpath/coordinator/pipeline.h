@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "towpath/config/document.h"
 #include "towpath/coordinator/coordinator.h"
 #include "towpath/message/batch.h"
 #include "towpath/message/object.h"
@@ -73,16 +74,13 @@ class Pipeline {
   // stops the run.
   Rows rows(const Stage& stage);
 
-  // The pipeline as YAML.
-  std::string yaml() const;
-
  private:
   friend class Stage;
-  Object& stage_object(const std::string& name);
-  std::string unused_name(std::string_view kind) const;
+  explicit Pipeline(Document document) : document_(std::move(document)) {}
+  Node& stage_node(std::string_view name);
+  std::string unused_name(std::string_view kind);
 
-  std::string name_;
-  Object root_;
+  Document document_;  // as if it were read from YAML; what the program adds has no place in a file
 };
 
 // The rows of a running pipeline: an input range.

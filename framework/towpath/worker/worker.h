@@ -27,7 +27,8 @@ struct WorkerStart {
   std::string temp_dir;
   std::vector<Step> steps;
   std::vector<WorkerOutput> outputs;
-  std::vector<std::string> partition_by;  // its input's rows are partitioned here, by these columns; or empty
+  std::vector<std::string>
+      partition_by;  // its input's rows are partitioned here, by these columns; or empty
   std::optional<std::string>
       token;  // of a source that starts again: the point after its last applied read
   TOWPATH_FIELDS(title, identity, address, temp_dir, steps, outputs, partition_by, token)
