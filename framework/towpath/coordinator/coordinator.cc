@@ -33,7 +33,10 @@
 namespace towpath {
 namespace {
 
-constexpr int kMaxDeathsInARow = 8;   // of a stage's workers, with no lease done in between
+// Deaths of a stage's workers with no lease done in between that end the run: many by SIGKILL, which comes from
+// outside, few by their own doing.
+constexpr int kMaxDeathsInARow = 8;
+constexpr int kMaxKillsInARow = 64;
 constexpr uint32_t kMaxAttempts = 3;  // of a lease whose worker died by its own doing
 constexpr Millis kFirstPause{10};     // before a restart; doubles with each death in a row
 constexpr Millis kLongestPause{1000};
@@ -233,13 +236,16 @@ class Coordinator {
       return;
     }
     const size_t id = static_cast<size_t>(stage.id);
-    if (++deaths_[id] >= kMaxDeathsInARow) {
+    int& in_a_row = stray ? deaths_[id].by_kill : deaths_[id].own;
+    if (++in_a_row >= (stray ? kMaxKillsInARow : kMaxDeathsInARow)) {
       fault(format("{}; {} workers of this stage died in a row, and no lease was done", death,
-                   deaths_[id]));
+                   in_a_row));
       return;
     }
     ++restarts_[id];
-    const int64_t pause = deaths_[id] <= 1 ? 0 : kFirstPause.count() << (deaths_[id] - 2);
+    // The first is replaced at once; each that follows in a row waits twice as long.
+    const int doublings = std::min(in_a_row - 2, 10);
+    const int64_t pause = doublings < 0 ? 0 : kFirstPause.count() << doublings;
     seat.restart_at = Clock::now() + std::min(Millis{pause}, kLongestPause);
   }
 
@@ -290,7 +296,7 @@ class Coordinator {
       case FromWorker::kCommit:
         for (Commit& commit : towpath::decode<std::vector<Commit>>(in)) {
           if (!ledger_.commit(seat.seat, std::move(commit))) continue;
-          deaths_[static_cast<size_t>(seat.seat.stage)] = 0;
+          deaths_[static_cast<size_t>(seat.seat.stage)] = {};
         }
         break;
       case FromWorker::kFailed: {
@@ -486,7 +492,10 @@ class Coordinator {
   RunState state_ = RunState::kRunning;
   std::vector<SeatProcess> seats_;  // in order of stages: the position is the host's key
   std::map<std::string, size_t, std::less<>> by_identity_;
-  std::vector<int> deaths_;        // per stage, in a row
+  struct Deaths {
+    int own = 0, by_kill = 0;
+  };
+  std::vector<Deaths> deaths_;        // per stage, in a row
   std::vector<int64_t> restarts_;  // per stage
   std::vector<Ledger::Work> work_;
   std::vector<Ledger::GrantedRoom> rooms_;
