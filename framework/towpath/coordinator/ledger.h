@@ -126,7 +126,7 @@ class Ledger {
     int64_t first_row = 0, rows = 0;
     BatchName batch;
   };
-  std::optional<Held> held_by(Seat seat) const;
+  std::optional<Held> held_by(Seat seat);
   // Throws Bug unless, on every edge, rows released = rows taken, and no block is in use.
   void check_balance() const;
 
@@ -178,6 +178,7 @@ class Ledger {
     std::vector<SeatRecord> seats;
     std::vector<OutputRecord> outputs;  // the last is the rejects
     std::deque<LeaseRecord> leases;     // in order; the front is the lowest that is not closed
+    int returned = 0;                   // of them: taken back, to be leased again
     uint64_t next_read = 0;             // sources: number of the next read
     bool source_ended = false;
     std::optional<std::string> token;
@@ -215,25 +216,29 @@ class Ledger {
   void drop_use(const Block& block);
   void drop_batch(const BatchName& batch);
   void add_grants(StageRecord& stage, LeaseRecord& lease);
+  void give_room(StageRecord& stage, LeaseRecord& lease, const Block& block);
   void grant_rooms(StageRecord& stage);
   bool is_lowest(const StageRecord& stage, const LeaseRecord& lease) const {
     return &stage.leases.front() == &lease;
   }
 
-  // Leases (ledger.cc).
+  // Leases.
   bool lease_one(Seat seat);  // one lease more, if there is one to have
   bool has_work(StageRecord& stage);
   LeaseRecord* returned_lease(StageRecord& stage);
   LeaseRecord& new_lease(StageRecord& stage, LeaseKind kind, Sequence sequence, int port);
   void hand_out(Seat seat, LeaseRecord& lease);
+  bool can_open(const StageRecord& stage) const;
+
+  // Order (ledger_order.cc).
+  void take_turns(StageRecord& stage);
+  void release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& out);
   std::optional<size_t> pick_input(const StageRecord& stage) const;
   Sequence floor_of(const StageRecord& stage) const;
   Sequence floor_of_input(const StageRecord& stage, size_t input) const;
-  bool can_open(const StageRecord& stage) const;
   std::optional<int> port_to_finish(const StageRecord& stage) const;
-  void take_turns(StageRecord& stage);
-  void release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& out);
   void end_if_done(StageRecord& stage);
+
   size_t depth_for(const StageRecord& stage, const SeatRecord& seat) const;
   void apply_outputs(StageRecord& stage, LeaseRecord& lease, std::vector<OutBatch>&& outputs);
   void close_lease(StageRecord& stage, LeaseRecord& lease, SeatRecord& seat, const Commit& commit);
@@ -246,6 +251,7 @@ class Ledger {
   std::deque<RejectBatch> rejects_;
   std::map<Seat, std::vector<Lease>> work_;
   std::vector<GrantedRoom> rooms_;
+  std::vector<uint64_t> in_hand_;  // scratch
   uint64_t next_lease_ = 1;
   int computing_ = 0;  // workers that count toward `cores`
 };

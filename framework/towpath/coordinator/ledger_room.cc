@@ -82,22 +82,32 @@ void Ledger::add_grants(StageRecord& stage, LeaseRecord& lease) {
   }
 }
 
+void Ledger::give_room(StageRecord& stage, LeaseRecord& lease, const Block& block) {
+  const Grant grant{lease.want->output, block};
+  lease.grants.push_back(grant);
+  lease.want.reset();
+  lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
+  const Seat seat{stage.plan->id, lease.seat};
+  change(seat_of(seat), WorkerEvent::kRoom);
+  rooms_.push_back({seat, {lease.id, lease.attempt, grant}});
+}
+
 // Room for leases that wait for it, lowest first, and blocks ahead for long leases that commit in
-// parts.
+// parts. Only what a worker has in hand can need any: the first of its leases.
 void Ledger::grant_rooms(StageRecord& stage) {
-  for (LeaseRecord& lease : stage.leases) {
+  in_hand_.clear();
+  for (const SeatRecord& seat : stage.seats) {
+    if (!seat.leases.empty()) in_hand_.push_back(seat.leases.front());
+  }
+  std::sort(in_hand_.begin(), in_hand_.end());
+  for (const uint64_t id : in_hand_) {
+    LeaseRecord& lease = *find_lease(stage, id);
     if (lease.state == LeaseState::kWaiting && computing_ < plan_.cores) {
       OutputRecord& output = stage.outputs[static_cast<size_t>(lease.want->output)];
       if (!has_room(output, lease.want->bytes, is_lowest(stage, lease))) continue;
-      const std::optional<Block> block = take_room(output, lease.want->bytes);
-      if (!block) continue;
-      const Grant grant{lease.want->output, *block};
-      lease.grants.push_back(grant);
-      lease.want.reset();
-      lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
-      const Seat seat{stage.plan->id, lease.seat};
-      change(seat_of(seat), WorkerEvent::kRoom);
-      rooms_.push_back({seat, {lease.id, lease.attempt, grant}});
+      if (const std::optional<Block> block = take_room(output, lease.want->bytes)) {
+        give_room(stage, lease, *block);
+      }
     } else if (lease.state == LeaseState::kRunning && lease.wants_more) {
       lease.wants_more = false;
       const size_t before = lease.grants.size();
@@ -118,13 +128,7 @@ bool Ledger::relieve() {
     OutputRecord& output = stage.outputs[static_cast<size_t>(lease.want->output)];
     const std::optional<Block> block = take_room(output, lease.want->bytes);
     if (!block) continue;
-    const Grant grant{lease.want->output, *block};
-    lease.grants.push_back(grant);
-    lease.want.reset();
-    lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
-    const Seat seat{stage.plan->id, lease.seat};
-    change(seat_of(seat), WorkerEvent::kRoom);
-    rooms_.push_back({seat, {lease.id, lease.attempt, grant}});
+    give_room(stage, lease, *block);
     return true;
   }
   return false;
