@@ -12,7 +12,6 @@ constexpr size_t kMaxOpenLeases =
     4096;  // of one stage: what is committed ahead of its turn is bounded
 constexpr uint64_t kPrefetchMicros = 2000;
 constexpr size_t kMaxAhead = 32;
-constexpr uint64_t kNameBytes = 256;  // what the name of a small batch costs, besides its image
 
 }  // namespace
 
@@ -145,7 +144,7 @@ void Ledger::apply_outputs(StageRecord& stage, LeaseRecord& lease,
     const size_t number = static_cast<size_t>(out.output);
     OutputRecord& output = stage.outputs[number];
     if (out.batch.blocks.empty()) {
-      charge(output, out.batch.image.size() + kNameBytes);
+      charge(output, charge_of(out.batch));
     } else {
       const Block& block = out.batch.blocks.front();
       const auto granted =
@@ -350,8 +349,7 @@ std::optional<Ledger::RejectBatch> Ledger::next_reject() {
 
 void Ledger::reject_taken(const RejectBatch& reject) {
   OutputRecord& output = stages_[static_cast<size_t>(reject.stage)].outputs.back();
-  discharge(output, reject.batch.blocks.empty() ? reject.batch.image.size() + kNameBytes
-                                                : reject.batch.blocks.front().size);
+  discharge(output, charge_of(reject.batch));
   drop_batch(reject.batch);
 }
 

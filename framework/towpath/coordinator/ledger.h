@@ -210,6 +210,12 @@ class Ledger {
   // Room (ledger_room.cc).
   bool has_room(const OutputRecord& output, uint64_t bytes, bool lowest) const;
   std::optional<Block> take_room(OutputRecord& output, uint64_t bytes);
+  // What a batch takes of its edge's share: its block, or its image and name where that travels in
+  // messages.
+  static uint64_t charge_of(const BatchName& batch) {
+    constexpr uint64_t kNameBytes = 256;
+    return batch.blocks.empty() ? batch.image.size() + kNameBytes : batch.blocks.front().size;
+  }
   void charge(OutputRecord& output, uint64_t bytes);
   void discharge(OutputRecord& output, uint64_t bytes);
   void give_back(OutputRecord& output, const Block& block);

@@ -22,8 +22,7 @@ void Ledger::release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& ou
   const size_t number = static_cast<size_t>(out.output);
   OutputRecord& output = stage.outputs[number];
   const bool is_reject = number + 1 == stage.outputs.size();
-  const uint64_t charge = out.batch.blocks.empty() ? out.batch.image.size() + kNameBytes
-                                                   : out.batch.blocks.front().size;
+  const uint64_t charge = charge_of(out.batch);
   const size_t readers = is_reject ? 1 : output.edges.size();
   if (!out.batch.blocks.empty()) {
     const Block& block = out.batch.blocks.front();
