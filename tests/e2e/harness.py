@@ -108,8 +108,7 @@ class Running:
 
     def __init__(self, arguments, folder, env):
         self.arguments = [str(argument) for argument in arguments]
-        self._out = tempfile.TemporaryFile()
-        self._err = tempfile.TemporaryFile()
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.begin = time.monotonic()
         self.process = subprocess.Popen([str(PROGRAM), *self.arguments], cwd=folder, env=env, stdin=subprocess.DEVNULL,
                                         stdout=self._out, stderr=self._err)
@@ -141,6 +140,10 @@ class Running:
     def output(self):
         os.lseek(self._out.fileno(), 0, os.SEEK_SET)
         return self._out.read()
+
+    def close(self):
+        self._out.close()
+        self._err.close()
 
     def wait(self, seconds=120):
         try:
@@ -204,7 +207,9 @@ class TowpathTest(unittest.TestCase):
         return self.write("t.yaml", f"towpath: 1\npipeline: t\n{head}\nstages:\n{stages}\n")
 
     def start(self, *arguments):
-        return Running(arguments, self.folder, self.env)
+        running = Running(arguments, self.folder, self.env)
+        self.addCleanup(running.close)
+        return running
 
     def towpath(self, *arguments, code=0, seconds=120):
         """Runs the program to its end and checks its exit code."""

@@ -35,7 +35,7 @@ int program(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  towpath run configs/word_count.yaml\n"
-      "  towpath run configs/word_count.yaml --set path='/data/*.txt' --workers words=4\n"
+      "  towpath run configs/word_count.yaml --set in='/data/*.txt' --workers words=4\n"
       "  towpath check configs/sales.yaml\n"
       "  towpath stages csv.read\n\n"
       "Exit codes: 0 done; 1 failed; 2 wrong usage or config; 3 done, with rejects; 130 "
