@@ -198,6 +198,11 @@ class Coordinator {
     Decoder in(bytes);
     switch (message_kind<FromWorker>(in)) {
       case FromWorker::kReady:
+        // Before it spoke, the pill of begin_stop() could not reach it.
+        if (stopping()) {
+          send(member, ToWorker::kPill, Pill::kStop);
+          break;
+        }
         ledger_.worker_ready(member.seat, towpath::decode<Ready>(in).next_port);
         break;
       case FromWorker::kCommit:
