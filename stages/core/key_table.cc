@@ -27,6 +27,23 @@ uint32_t KeyTable::add(uint64_t hash, std::string_view key) {
   return number - 1;
 }
 
+uint32_t KeyTable::add(std::string_view key) {
+  // Eight bytes at a time, each folded in by a multiplication of 128 bits.
+  __extension__ typedef unsigned __int128 Wide;
+  const auto fold = [](uint64_t a, uint64_t b) {
+    const Wide product = Wide{a} * b;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  };
+  constexpr uint64_t kOdd = 0x9e3779b97f4a7c15;
+  uint64_t hash = kOdd ^ key.size();
+  for (size_t at = 0; at < key.size(); at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, key.data() + at, std::min(sizeof word, key.size() - at));
+    hash = fold(hash ^ word, kOdd) ^ word;
+  }
+  return add(fold(hash, 0xd6e8feb86659fd93), key);
+}
+
 void KeyTable::clear() {
   entries_.clear();
   slots_.assign(kFirstSlots, Slot{0, 0});

@@ -14,6 +14,7 @@ class KeyTable {
   KeyTable() { clear(); }
   // The number of `key`; a new one gets the next. Equal keys come with equal hashes.
   uint32_t add(uint64_t hash, std::string_view key);
+  uint32_t add(std::string_view key);  // with a hash of its own making
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[slot_of(hash)]); }
 
   uint32_t size() const { return static_cast<uint32_t>(entries_.size()); }

@@ -17,6 +17,7 @@ std::string show(const Batch& in, int64_t row, size_t column) {
   if (value.is_nil()) return {};
   if (value.is_string()) return value.as_string();
   if (value.is_binary()) return value.as_binary();
+  if (value.is_float()) return show_float(value.as_float());
   return to_json(value);
 }
 

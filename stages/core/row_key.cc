@@ -51,12 +51,6 @@ void turn(std::string& bytes, size_t from) {
   for (size_t i = from; i < bytes.size(); ++i) bytes[i] = static_cast<char>(~bytes[i]);
 }
 
-bool ends_with_word(std::string& text, std::string_view word) {
-  if (text.size() <= word.size() || !text.ends_with(word)) return false;
-  text.resize(text.size() - word.size());
-  return true;
-}
-
 }  // namespace
 
 void append_ordered(const Column& column, int64_t row, bool open, std::string& out) {
@@ -86,25 +80,15 @@ void append_ordered(const Column& column, int64_t row, bool open, std::string& o
   }
 }
 
-std::vector<RowKey::Part> RowKey::parse(const std::vector<std::string>& sort_keys) {
-  std::vector<Part> parts;
-  for (std::string column : sort_keys) {
-    const bool descending = ends_with_word(column, " desc");
-    if (!descending) ends_with_word(column, " asc");
-    parts.push_back({std::move(column), descending});
-  }
-  return parts;
-}
-
-std::vector<RowKey::Part> RowKey::ascending(const std::vector<std::string>& columns) {
-  std::vector<Part> parts;
+std::vector<SortKey> RowKey::ascending(const std::vector<std::string>& columns) {
+  std::vector<SortKey> parts;
   for (const std::string& column : columns) parts.push_back({column, false});
   return parts;
 }
 
-RowKey::RowKey(const Schema& input, std::vector<Part> parts) : parts_(std::move(parts)) {
+RowKey::RowKey(const Schema& input, std::vector<SortKey> parts) : parts_(std::move(parts)) {
   for (size_t i = 0; i < parts_.size(); ++i) {
-    const Part& part = parts_[i];
+    const SortKey& part = parts_[i];
     const int at = find_field(input, part.column);
     if (at < 0) {
       throw Invalid(format("there is no column \"{}\" in {}", part.column, show_schema(input)));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "towpath/message/batch.h"
+#include "towpath/stage/settings.h"
 
 // Keys of rows as bytes: equal keys are equal bytes, and memcmp orders them as their values are
 // ordered. So group, sort, top and merge compare any columns the same way.
@@ -20,22 +21,16 @@ namespace towpath::core {
 
 class RowKey {
  public:
-  struct Part {
-    std::string column;
-    bool descending = false;
-  };
-  // From a kSortKeys field: "column", "column asc", "column desc".
-  static std::vector<Part> parse(const std::vector<std::string>& sort_keys);
-  static std::vector<Part> ascending(const std::vector<std::string>& columns);
+  static std::vector<SortKey> ascending(const std::vector<std::string>& columns);
 
   // Invalid: a column that is not there, or one of objects, which have no order.
-  RowKey(const Schema& input, std::vector<Part> parts);
+  RowKey(const Schema& input, std::vector<SortKey> parts);
 
   void bind(const Batch& in);  // the batch that append() reads
   void append(int64_t row, std::string& out) const;
   // Puts the values of a key back into columns, one a part.
   void put(std::string_view key, std::span<ColumnBuilder* const> columns) const;
-  const std::vector<Part>& parts() const { return parts_; }
+  const std::vector<SortKey>& parts() const { return parts_; }
 
  private:
   struct Bound {
@@ -44,7 +39,7 @@ class RowKey {
     bool open;  // the last part: its text needs no end mark
     Column column;
   };
-  std::vector<Part> parts_;
+  std::vector<SortKey> parts_;
   std::vector<Bound> bound_;
 };
 

@@ -22,7 +22,7 @@ StageSpec Sort::describe() {
 }
 
 Sort::Sort(const Settings& settings)
-    : key_(settings.input(), RowKey::parse(settings.get_strings("by"))),
+    : key_(settings.input(), settings.get_sort_keys("by")),
       batch_rows_(settings.context().batch_rows),
       rows_(settings.input()) {}
 

@@ -28,7 +28,7 @@ StageSpec Top::describe() {
 
 Top::Top(const Settings& settings)
     : n_(static_cast<size_t>(settings.get_int("n"))),
-      key_(settings.input(), RowKey::parse(settings.get_strings("by"))),
+      key_(settings.input(), settings.get_sort_keys("by")),
       batch_rows_(settings.context().batch_rows),
       rows_(settings.input()) {}
 
