@@ -121,6 +121,7 @@ TEST_CASE("Planner: a keyed pool is members that own all partitions once and a m
     CHECK(member.member == static_cast<int>(i) - 2);
     CHECK(member.workers == 1);
     CHECK(member.partition_by == key);
+    CHECK_FALSE(member.partitions_input);  // the writer has done it
     const uint64_t own = member.steps[0].context.partitions;
     CHECK((all & own) == 0);
     all |= own;

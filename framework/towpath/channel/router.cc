@@ -43,7 +43,7 @@ UniqueFd listen_at(const std::string& address) {
   UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!listening) throw_errno("socket(AF_UNIX)");
   if (::bind(listening.get(), to, sizeof name) != 0 || ::listen(listening.get(), SOMAXCONN) != 0) {
-    throw Invalid(format("can't listen at {}: {}", address, std::strerror(errno)));
+    throw_errno(format("listen({})", address));
   }
   return listening;
 }

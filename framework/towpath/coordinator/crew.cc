@@ -55,7 +55,7 @@ void Crew::start(Member& member, const std::optional<std::string>& token) {
   for (const PlanOutput& output : of.outputs) {
     start.outputs.push_back({output.name, output.schema, output.partition_by});
   }
-  start.partition_by = of.partition_by;
+  if (of.partitions_input) start.partition_by = of.partition_by;
   start.token = token;
   Host::Launch launch;
   launch.method = parse_method(of.start_method.empty() ? plan_.start_method : of.start_method);

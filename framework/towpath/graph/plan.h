@@ -11,12 +11,13 @@
 #include "towpath/stage/stage_spec.h"
 #include "towpath/stage/step.h"
 
-// What is to be run, checked whole: the planner's answer and the coordinator's whole knowledge of a pipeline.
-// Data only; it is recorded in run.db and sent to workers as MessagePack.
+// What is to be run, checked whole: the planner's answer and the coordinator's whole knowledge of a
+// pipeline. Data only; it is recorded in run.db and sent to workers as MessagePack.
 //
 // The planner has already
 //   - put a `files` stage before a reader that has a `path` and no `from`;
-//   - replaced a keyed pool of N workers by N members of one worker each, that all read the same output, and a
+//   - replaced a keyed pool of N workers by N members of one worker each, that all read the same
+//   output, and a
 //     merge behind them;
 //   - ordered stages so that every stage stands behind all it reads from.
 
@@ -25,29 +26,32 @@ namespace towpath {
 using PlanStep = Step;
 
 struct PlanOutput {
-  std::string name;    // "" for the main one
+  std::string name;  // "" for the main one
   Schema schema;
-  std::vector<std::string> partition_by;  // the writer adds each row's partition by these columns; or empty
-  std::vector<int> edges;                 // every reader gets every batch: fan-out by copy
+  std::vector<std::string>
+      partition_by;        // the writer adds each row's partition by these columns; or empty
+  std::vector<int> edges;  // every reader gets every batch: fan-out by copy
   TOWPATH_FIELDS(name, schema, partition_by, edges)
 };
 
 struct PlanStage {
-  int id = 0;          // position in Plan::stages
-  std::string name;    // as in YAML; a stage that the planner added is "sales.files", "daily.merge"
-  int member = 0;      // of a keyed pool: 1 to N; 0: not a member
+  int id = 0;        // position in Plan::stages
+  std::string name;  // as in YAML; a stage that the planner added is "sales.files", "daily.merge"
+  int member = 0;    // of a keyed pool: 1 to N; 0: not a member
   Role role = Role::kStage;
-  std::vector<PlanStep> steps;         // one process runs them all
+  std::vector<PlanStep> steps;  // one process runs them all
   int workers = 1;
-  std::vector<int> inputs;             // edges, in the order of `from`; several may lead to one port
-  std::vector<std::string> partition_by;  // of a member whose writers don't: it hashes these columns itself
+  std::vector<int> inputs;  // edges, in the order of `from`; several may lead to one port
+  std::vector<std::string> partition_by;  // of a keyed pool's member: the key columns of its input
+  bool partitions_input =
+      false;  // its input's writers hash another key, or none: it hashes for itself
   std::vector<PlanOutput> outputs;
-  std::vector<int> sources;            // ids of the sources whose rows reach it, ascending
-  bool stateful = false;               // its death can't be repaired by leasing again
-  std::string start_method;            // "", "forkserver", "spawn", "fork"
+  std::vector<int> sources;  // ids of the sources whose rows reach it, ascending
+  bool stateful = false;     // its death can't be repaired by leasing again
+  std::string start_method;  // "", "forkserver", "spawn", "fork"
   std::vector<std::pair<std::string, std::string>> env;
-  TOWPATH_FIELDS(id, name, member, role, steps, workers, inputs, partition_by, outputs, sources, stateful,
-                 start_method, env)
+  TOWPATH_FIELDS(id, name, member, role, steps, workers, inputs, partition_by, partitions_input,
+                 outputs, sources, stateful, start_method, env)
 };
 
 struct PlanEdge {
@@ -60,9 +64,9 @@ struct PlanEdge {
 
 struct Plan {
   std::string pipeline;
-  std::string config;         // path of the YAML file; empty when built by a program
+  std::string config;  // path of the YAML file; empty when built by a program
   std::string config_text;
-  uint64_t memory = 0;        // bytes of the arena
+  uint64_t memory = 0;  // bytes of the arena
   int cores = 1;
   uint64_t batch_rows = 0;
   std::string start_method = "forkserver";
@@ -72,8 +76,8 @@ struct Plan {
   uint64_t seed = 0;
   std::vector<PlanStage> stages;
   std::vector<PlanEdge> edges;
-  TOWPATH_FIELDS(pipeline, config, config_text, memory, cores, batch_rows, start_method, max_rejects, params,
-                 now_micros, seed, stages, edges)
+  TOWPATH_FIELDS(pipeline, config, config_text, memory, cores, batch_rows, start_method,
+                 max_rejects, params, now_micros, seed, stages, edges)
 };
 
 }  // namespace towpath

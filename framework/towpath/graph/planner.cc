@@ -172,7 +172,8 @@ class Planner {
     std::vector<int> members;
     for (int member = 1; member <= stage.workers; ++member) {
       const int id = add(stage, member);
-      if (!hashed) at(id).partition_by = key;
+      at(id).partition_by = key;
+      at(id).partitions_input = !hashed;
       uint64_t partitions = 0;
       for (int p = member - 1; p < kPartitions; p += stage.workers) partitions |= uint64_t{1} << p;
       for (PlanStep& each : at(id).steps) each.context.partitions = partitions;
