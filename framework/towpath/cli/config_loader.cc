@@ -8,6 +8,7 @@
 #include "towpath/base/format.h"
 #include "towpath/base/quantity.h"
 #include "towpath/coordinator/planning.h"
+#include "towpath/process/method.h"
 
 namespace towpath::cli {
 namespace {
@@ -33,6 +34,7 @@ PlanOptions options_of(const ConfigArguments& arguments) {
     }
     options.workers.emplace_back(stage, number);
   }
+  if (!arguments.start_method.empty()) parse_method(arguments.start_method);  // Invalid names the three
   options.start_method = arguments.start_method;
   if (!arguments.memory.empty()) options.memory = parse_bytes(arguments.memory);
   if (arguments.batch_rows > 0) options.batch_rows = arguments.batch_rows;

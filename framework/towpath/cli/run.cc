@@ -38,9 +38,11 @@ int run(const RunArguments& arguments) {
     std::cerr << format("{} row(s) rejected: {}\n", show_count(result.ledger.rejected),
                         result.rejects);
   }
-  if (result.exit_code != 0 && result.exit_code != 3) {
-    std::cerr << "towpath: error: " << result.message << '\n';
-    if (result.exit_code == 1) std::cerr << format("  the workers' log is {}/log\n", result.folder);
+  if (result.exit_code == 130) {
+    std::cerr << "towpath: interrupted; nothing was published, partial files were removed\n";
+  } else if (result.exit_code == 1) {
+    std::cerr << format("towpath: error: {}\n  the workers' log is {}/log\n", result.message,
+                        result.folder);
   }
   if (arguments.json) {
     Object ledger = ledger_object(result.ledger);
