@@ -14,7 +14,8 @@ using Clock = std::chrono::steady_clock;
 class Deadline {
  public:
   explicit Deadline(Millis timeout)
-      : forever_(timeout == kForever), at_(forever_ ? Clock::time_point::max() : Clock::now() + timeout) {}
+      : forever_(timeout == kForever),
+        at_(forever_ ? Clock::time_point::max() : Clock::now() + timeout) {}
   bool passed() const { return !forever_ && Clock::now() >= at_; }
   // What is left, rounded up, never negative; kForever stays kForever.
   Millis left() const {

@@ -4,8 +4,8 @@
 
 namespace towpath {
 
-// A number that only grows, readable while it is counted. Lies in shared memory where another process
-// reads it; relaxed, because nothing is ordered by it.
+// A number that only grows, readable while it is counted. Lies in shared memory where another
+// process reads it; relaxed, because nothing is ordered by it.
 class Counter {
  public:
   void add(uint64_t amount = 1) { value_.fetch_add(amount, std::memory_order_relaxed); }

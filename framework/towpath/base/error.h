@@ -74,8 +74,7 @@ class SystemError : public Error {
 
 class Bug : public Error {
  public:
-  explicit Bug(std::string_view what,
-               std::source_location where = std::source_location::current());
+  explicit Bug(std::string_view what, std::source_location where = std::source_location::current());
 };
 
 // Throws SystemError with the current errno.

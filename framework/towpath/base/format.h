@@ -3,7 +3,7 @@
 
 namespace towpath {
 
-// The project's text formatting: fmt, because g++ 12 has no std::format. Only this header names fmt.
+// The project's text formatting: fmt, because g++ 12 has no std::format. No other header names it.
 using fmt::format;
 using fmt::format_to;
 

@@ -7,8 +7,8 @@
 
 namespace towpath {
 
-// "512MiB", "1GB", "64k", "4096" → bytes. KiB, MiB, GiB, TiB are powers of 1024; kB, MB, GB, TB of 1000;
-// a bare k, M, G, T is of 1024. Throws Invalid that shows the forms allowed.
+// "512MiB", "1GB", "64k", "4096" → bytes. KiB, MiB, GiB, TiB are powers of 1024; kB, MB, GB, TB of
+// 1000; a bare k, M, G, T is of 1024. Throws Invalid that shows the forms allowed.
 uint64_t parse_bytes(std::string_view text);
 
 // "250ms", "60s", "5m", "2h", "1d" → milliseconds; a bare number is seconds. Throws Invalid.

@@ -11,16 +11,13 @@ namespace towpath {
 
 // The shared memory in which batches lie, as its owner sees it: one sparse memfd, cut into blocks.
 //
-// Limit      pages are reserved before a block is handed out, so that writing it never meets
-// SIGBUS; all
-//            reserved pages together never pass the limit. What can't be had now is nullopt:
+// Limit      pages are reserved before a block is handed out, so that writing never meets SIGBUS;
+//            all reserved pages together never pass the limit. What can't be had now is nullopt:
 //            back-pressure.
 // Recycling  freed blocks keep their pages and are handed out again, the last freed first. Their
-// pages go back
-//            only when an allocation of another size would pass the limit otherwise.
+//            pages go back only when an allocation of another size would pass the limit.
 // Space      each size class has a range of the file to itself, as large as all of the limit in
-// blocks of that
-//            size: so contiguous space never runs out, and bookkeeping is O(1) an operation.
+//            blocks of that size: contiguous space never runs out, and bookkeeping is O(1).
 // Threads    one. Only the owner allocates; there is no lock in the arena.
 // Processes  pass fd(); a worker opens it as ArenaView.
 class Arena {

@@ -10,13 +10,11 @@
 
 namespace towpath {
 
-// An arena as a worker sees it: all of it mapped to read, once; the blocks it was granted, to
-// write.
+// An arena as a worker sees it: all of it mapped to read, once; granted blocks mapped to write.
 //
-// Windows    small blocks are written through windows of kArenaWindow, larger ones through a
-// mapping of their
-//            own. Windows stay mapped, because the same blocks come again: mapping anew costs 130
-//            to 540 µs a MiB, by the page faults. At most `windows` are kept; the one unused
+// Windows    small blocks are written through windows of kArenaWindow, larger ones through one of
+//            their own. They stay mapped, because the same blocks come again: mapping anew costs
+//            130 to 540 µs a MiB, by the page faults. At most `windows` are kept; the one unused
 //            longest goes first.
 // Errors     Invalid for a block outside the arena, and for a descriptor that is no arena.
 // Threads    one; what read() returned may be read by any.

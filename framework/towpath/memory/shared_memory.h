@@ -14,8 +14,7 @@ namespace towpath {
 // another's ftruncate. It has no name in any file system: nothing stays behind, whatever dies.
 //
 // Processes  pass fd() over a socket or as an inherited descriptor; the other side calls adopt().
-// Errors     SystemError; adopt(): Invalid for a descriptor that is no memfd sealed against
-// shrinking.
+// Errors     SystemError; adopt(): Invalid for a descriptor that is no memfd sealed so.
 class SharedMemory {
  public:
   enum class Growth { kFixed, kGrows };
@@ -41,8 +40,7 @@ class SharedMemory {
 // Maps a range of a file into this process, and unmaps it.
 //
 // Fork       a child does not inherit the mapping: touching it there is SIGSEGV, by intention.
-// Memory that a
-//            sibling may write must be mapped by whoever was granted it, and by nobody else.
+//            Memory must be mapped by whoever was granted it, and by nobody else.
 class Mapping {
  public:
   enum class Access { kRead, kWrite };

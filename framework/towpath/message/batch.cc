@@ -1,32 +1,15 @@
 #include "towpath/message/batch.h"
 
 #include <algorithm>
-#include <atomic>
 #include <limits>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/message/batch_data.h"
 #include "towpath/message/codec.h"
 #include "towpath/message/json.h"
 
 namespace towpath {
-
-struct Batch::Data {
-  int64_t rows = 0;
-  Schema schema;
-  std::vector<Column> columns;
-  size_t bytes = 0;
-  Origins origins;
-  const uint8_t* partitions = nullptr;
-  std::vector<uint8_t> own_partitions;
-  std::shared_ptr<const void> keep;
-  uint64_t serial = next_serial();
-
-  static uint64_t next_serial() {
-    static std::atomic<uint64_t> last{0};
-    return last.fetch_add(1, std::memory_order_relaxed) + 1;
-  }
-};
 
 namespace {
 
@@ -232,7 +215,6 @@ int64_t Batch::rows() const { return data().rows; }
 const Schema& Batch::schema() const { return data().schema; }
 size_t Batch::bytes() const { return data().bytes; }
 const Origins& Batch::origins() const { return data().origins; }
-uint64_t Batch::serial() const { return data().serial; }
 
 bool Batch::has(std::string_view column) const { return find_field(schema(), column) >= 0; }
 

@@ -11,15 +11,17 @@
 #include "towpath/message/object.h"
 #include "towpath/message/type.h"
 
-// A batch is rows in columns: the unit that is leased. It lies as an image in one piece of memory (an arena
-// block, or a few bytes in a message): 64-byte aligned buffers first, then a head, one MessagePack map
+// A batch is rows in columns: the unit that is leased. It lies as an image in one piece of memory
+// (an arena block, or a few bytes in a message): 64-byte aligned buffers first, then a head, one
+// MessagePack map
 //
 //   {"v": 1, "rows": n, "columns": [[name, type, validity, values, text], …],
 //    "origin": nil or [[[name, line, byte], …], entries, index, file, line, byte], "partitions": p}
 //
-// in which each buffer is nil or [block, offset, length]; block 0 is the image itself, block k the k-th of
-// the batch's further blocks. Everything a reader's memory safety rests on is checked when a batch is opened:
-// a bad image is Invalid. A span's first byte must be aligned to 8 (arena blocks are aligned to a page).
+// in which each buffer is nil or [block, offset, length]; block 0 is the image itself, block k the
+// k-th of the batch's further blocks. Everything a reader's memory safety rests on is checked when
+// a batch is opened: a bad image is Invalid. A span's first byte must be aligned to 8 (arena blocks
+// are aligned to a page).
 //
 // Every row knows its source position: the file, line and byte it was made from.
 //
@@ -35,8 +37,9 @@ struct SourcePosition {
 
 inline constexpr int kPartitions = 64;
 
-// Where the rows of a batch come from: a table of positions and, for each row, the table's entry. Batch::position()
-// checks index and file as it reads them; whoever reads these by himself must do so too.
+// Where the rows of a batch come from: a table of positions and, for each row, the table's entry.
+// Batch::position() checks index and file as it reads them; whoever reads these by himself must do
+// so too.
 struct Origins {
   struct File {
     std::string name;
@@ -44,7 +47,7 @@ struct Origins {
     int64_t byte = 0;
   };
   std::vector<File> files;
-  const int32_t* index = nullptr;  // per row: entry of the table, -1 for none; null: row i has entry i
+  const int32_t* index = nullptr;  // per row: its entry, -1 for none; null: row i has entry i
   const int32_t* file = nullptr;   // per entry: position in `files`; null: all are 0
   const uint32_t* line = nullptr;
   const uint32_t* byte = nullptr;
@@ -55,25 +58,25 @@ class Batch {
  public:
   Batch() = default;  // no rows, no columns
 
-  // Opens the image in `blocks[0]` whose head starts at `head_at` and runs to the end of that span; further
-  // blocks hold forwarded columns. `keep` is held as long as any copy of the batch lives.
+  // Opens the image in `blocks[0]` whose head starts at `head_at` and runs to the end of that span;
+  // further blocks hold forwarded columns. `keep` is held as long as any copy of the batch lives.
   static Batch open(std::span<const std::span<const char>> blocks, size_t head_at,
                     std::shared_ptr<const void> keep);
 
   int64_t rows() const;
   const Schema& schema() const;
-  int port() const { return port_; }                         // which input of the stage
-  std::string_view cursor() const { return cursor_; }        // empty, or what the last part named
-  int64_t first_row() const { return first_row_; }           // number of row 0 on its edge
-  size_t bytes() const;                                      // of the columns' buffers
+  int port() const { return port_; }                   // which input of the stage
+  std::string_view cursor() const { return cursor_; }  // empty, or what the last part named
+  int64_t first_row() const { return first_row_; }     // number of row 0 on its edge
+  size_t bytes() const;                                // of the columns' buffers
 
   bool has(std::string_view column) const;
   const Column& column(size_t index) const;
-  const Column& column(std::string_view name) const;         // Invalid: names the columns there are
-  BoolColumn bools(std::string_view name) const;             // each Invalid when the type differs
+  const Column& column(std::string_view name) const;  // Invalid: names the columns there are
+  BoolColumn bools(std::string_view name) const;      // each Invalid when the type differs
   IntColumn ints(std::string_view name) const;
   FloatColumn floats(std::string_view name) const;
-  StringColumn strings(std::string_view name) const;         // string or binary
+  StringColumn strings(std::string_view name) const;  // string or binary
   DateColumn dates(std::string_view name) const;
   TimestampColumn timestamps(std::string_view name) const;
 
@@ -85,7 +88,8 @@ class Batch {
   // One value as an Object: date and timestamp as ISO text, object as itself, null as nil.
   Object value(int64_t row, size_t column) const;
 
-  // The same rows with these partitions, one a row: for a reader whose key the edge's writer did not hash.
+  // The same rows with these partitions, one a row: for a reader whose key the edge's writer did
+  // not hash.
   Batch with_partitions(std::vector<uint8_t> partitions) const;
   // The same rows as they are leased: on a port, from a cursor.
   Batch leased(int port, std::string cursor, int64_t first_row) const;
@@ -95,7 +99,6 @@ class Batch {
   struct Data;
   const Data& data() const;
   const Column& typed(std::string_view name, Type type) const;
-  uint64_t serial() const;  // of its rows, unlike that of any other in this process; never 0
 
   std::shared_ptr<const Data> data_;
   int port_ = 0;
@@ -126,10 +129,11 @@ class BatchBuilder {
   void truncate(int64_t rows);  // drops the rows behind, in all columns
   void clear();                 // keeps the memory
 
-  // Adds the partition of each row, by XXH3 (seed 0) of the key columns: computed by whoever owns the hash.
+  // Adds the partition of each row, by XXH3 (seed 0) of the key columns: computed by whoever owns
+  // the hash.
   void set_partitions(std::span<const uint8_t> partitions);
 
-  // Where an image puts everything. Throws Bug if a column lacks rows. Valid until the builder changes.
+  // Where an image puts everything. Bug if a column lacks rows. Valid until the builder changes.
   struct Layout {
     struct Piece {
       size_t at;
@@ -146,6 +150,8 @@ class BatchBuilder {
   Batch to_batch() const;  // a batch in memory of its own: for steps in one process, and for tests
 
  private:
+  bool add_positions(const Origins& origins, std::span<const int32_t> rows);
+  int32_t entry_for(const Origins& origins, uint64_t serial, int32_t entry);
   int32_t file_of(std::string_view name, int64_t line, int64_t byte);
   void add_entry(int32_t file, int64_t line, int64_t byte);
   void add_row_of(int32_t entry);  // -1: without position
@@ -161,7 +167,8 @@ class BatchBuilder {
   Buffer index_, file_, line_, byte_;                     // file_ only when there are several files
   int64_t entries_ = 0;
   bool indexed_ = false;  // false: row i has entry i, or there is no entry at all
-  // What the last entry was made from, so that neighbours share it: batch, entry and file there, file here.
+  // What the last entry was made from, so that neighbours share it: batch, entry and file there,
+  // file here.
   uint64_t last_in_ = 0;
   int32_t last_in_entry_ = -1;
   int32_t last_in_file_ = -1;

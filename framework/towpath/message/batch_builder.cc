@@ -4,7 +4,7 @@
 #include <new>
 
 #include "towpath/base/error.h"
-#include "towpath/message/batch.h"
+#include "towpath/message/batch_data.h"
 #include "towpath/message/codec.h"
 
 namespace towpath {
@@ -95,42 +95,78 @@ void BatchBuilder::add_row(const SourcePosition& position) {
 void BatchBuilder::add_row_without_position() { add_row_of(-1); }
 
 void BatchBuilder::add_row_from(const Batch& in, int64_t row) {
-  const auto number = static_cast<int32_t>(row);
-  add_rows_from(in, {&number, 1});
+  if (in.data_ == nullptr) {
+    add_row_of(-1);
+    return;
+  }
+  const Origins& origins = in.data_->origins;
+  const int32_t entry = origins.index != nullptr ? origins.index[row] : static_cast<int32_t>(row);
+  if (in.data_->serial == last_in_ && entry == last_in_entry_) {
+    add_row_of(static_cast<int32_t>(entries_ - 1));
+  } else {
+    add_row_of(entry_for(origins, in.data_->serial, entry));
+  }
 }
 
 void BatchBuilder::add_rows_from(const Batch& in, std::span<const int32_t> rows) {
-  const Origins& origins = in.origins();
-  const uint64_t serial = in.serial();
-  for (const int32_t row : rows) {
-    const int32_t entry = origins.index != nullptr ? origins.index[row] : row;
-    if (entry < 0 || entry >= origins.entries) {
-      add_row_of(-1);
-      continue;
-    }
-    if (serial != last_in_ || entry != last_in_entry_) {
-      const int32_t file = origins.file != nullptr ? origins.file[entry] : 0;
-      if (file < 0 || static_cast<size_t>(file) >= origins.files.size()) {
-        add_row_of(-1);
-        continue;
-      }
-      const Origins::File& base = origins.files[static_cast<size_t>(file)];
-      const int64_t line = base.line + origins.line[entry];
-      const int64_t byte = base.byte + origins.byte[entry];
-      // Names are compared only where the batch or the file changes.
-      int32_t own = last_file_;
-      if (serial != last_in_ || file != last_in_file_ ||
-          !reaches(files_[static_cast<size_t>(own)].line, line) ||
-          !reaches(files_[static_cast<size_t>(own)].byte, byte)) {
-        own = file_of(base.name, line, byte);
-      }
-      add_entry(own, line, byte);
-      last_in_ = serial;
-      last_in_entry_ = entry;
-      last_in_file_ = file;
-    }
-    add_row_of(static_cast<int32_t>(entries_ - 1));
+  if (in.data_ != nullptr && add_positions(in.data_->origins, rows)) return;
+  for (const int32_t row : rows) add_row_from(in, row);
+}
+
+// Adds rows in one go, where they and the rows before are of one file and each has its own entry:
+// as they come from a reader, through a filter.
+bool BatchBuilder::add_positions(const Origins& origins, std::span<const int32_t> rows) {
+  if (rows.empty() || indexed_ || entries_ != rows_ || files_.size() > 1) return false;
+  if (origins.index != nullptr || origins.files.size() != 1 || origins.file != nullptr)
+    return false;
+  const Origins::File& base = origins.files[0];
+  if (base.line != base_of(base.line) || base.byte != base_of(base.byte)) return false;
+  if (!files_.empty() &&
+      (files_[0].line != base.line || files_[0].byte != base.byte || files_[0].name != base.name)) {
+    return false;
   }
+  int32_t before = -1;  // rows that ascend are in range when the last is, and no two are the same
+  for (const int32_t row : rows) {
+    if (row <= before) return false;
+    before = row;
+  }
+  if (before >= origins.entries) return false;
+  last_file_ = file_of(base.name, base.line, base.byte);
+  const size_t bytes = rows.size() * sizeof(uint32_t);
+  char* line = line_.extend(bytes);
+  char* byte = byte_.extend(bytes);
+  for (const int32_t row : rows) {
+    std::memcpy(line, origins.line + row, sizeof(uint32_t));
+    std::memcpy(byte, origins.byte + row, sizeof(uint32_t));
+    line += sizeof(uint32_t);
+    byte += sizeof(uint32_t);
+  }
+  rows_ += static_cast<int64_t>(rows.size());
+  entries_ = rows_;
+  last_in_ = 0;
+  return true;
+}
+
+// An entry of our own for one of a batch's, or -1 if that one names no place.
+int32_t BatchBuilder::entry_for(const Origins& origins, uint64_t serial, int32_t entry) {
+  if (entry < 0 || entry >= origins.entries) return -1;
+  const int32_t file = origins.file != nullptr ? origins.file[entry] : 0;
+  if (file < 0 || static_cast<size_t>(file) >= origins.files.size()) return -1;
+  const Origins::File& base = origins.files[static_cast<size_t>(file)];
+  const int64_t line = base.line + origins.line[entry];
+  const int64_t byte = base.byte + origins.byte[entry];
+  // Names are compared only where the batch or the file changes.
+  int32_t own = last_file_;
+  if (serial != last_in_ || file != last_in_file_ ||
+      !reaches(files_[static_cast<size_t>(own)].line, line) ||
+      !reaches(files_[static_cast<size_t>(own)].byte, byte)) {
+    own = file_of(base.name, line, byte);
+  }
+  add_entry(own, line, byte);
+  last_in_ = serial;
+  last_in_entry_ = entry;
+  last_in_file_ = file;
+  return static_cast<int32_t>(entries_ - 1);
 }
 
 int32_t BatchBuilder::file_of(std::string_view name, int64_t line, int64_t byte) {

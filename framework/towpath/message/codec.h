@@ -22,12 +22,12 @@
 //
 //   struct Point { int x, y; TOWPATH_FIELDS(x, y) };
 //
-// Integers, floats, bool, strings, enums, vectors, arrays, pairs, tuples, maps, optionals, Object and such
-// structs (as arrays, in the order named) can be nested in any way.
+// Integers, floats, bool, strings, enums, vectors, arrays, pairs, tuples, maps, optionals, Object
+// and such structs (as arrays, in the order named) can be nested in any way.
 //
-// Errors     encoding: NotSerialisable. Decoding: Invalid, for bytes that are truncated, too deep, too large,
-//            or of another shape than asked for. Never a crash, never an allocation larger than the input
-//            justifies.
+// Errors     encoding: NotSerialisable. Decoding: Invalid, for bytes that are truncated, too deep,
+//            too large, or of another shape than asked for. Never a crash, never an allocation
+//            larger than the input justifies.
 // Threads    one object, one thread.
 // Source     https://github.com/msgpack/msgpack/blob/master/spec.md
 
@@ -65,7 +65,8 @@ class Encoder {
   std::unique_ptr<State> state_;
 };
 
-// Reads values one after another. Views returned point into the bytes given, which must outlive them.
+// Reads values one after another. Views returned point into the bytes given, which must outlive
+// them.
 class Decoder {
  public:
   enum class Kind { kNil, kBool, kInt, kUint, kFloat, kString, kBinary, kArray, kMap, kExtension };
@@ -83,14 +84,15 @@ class Decoder {
   double real();  // an integer is converted
   std::string_view string();
   std::string_view binary();
-  size_t array();              // the number of values that follow
+  size_t array();               // the number of values that follow
   void array(size_t expected);  // throws Invalid unless exactly that many follow
   size_t map();
   Object object();
   std::string_view raw();  // the bytes of one whole value
   void skip() { raw(); }
 
-  // Held while the inside of a value is decoded by recursion: past kMaxDepth of them Invalid is thrown.
+  // Held while the inside of a value is decoded by recursion: past kMaxDepth of them Invalid is
+  // thrown.
   class Nested {
    public:
     explicit Nested(Decoder& in) : in_(in) {
@@ -143,12 +145,14 @@ concept Sendable = requires(Encoder& out, Decoder& in, const T& value) {
 };
 
 // Inside a struct: names its fields for MessagePack.
-#define TOWPATH_FIELDS(...)                                   \
-  auto towpath_fields() { return std::tie(__VA_ARGS__); }     \
+#define TOWPATH_FIELDS(...)                               \
+  auto towpath_fields() { return std::tie(__VA_ARGS__); } \
   auto towpath_fields() const { return std::tie(__VA_ARGS__); }
 
 template <class T>
-concept HasFields = requires(T& value) { value.towpath_fields(); };
+concept HasFields = requires(T& value) {
+  value.towpath_fields();
+};
 
 template <>
 struct Codec<bool> {
@@ -181,7 +185,7 @@ struct Codec<T> {
 };
 
 template <class T>
-  requires std::is_enum_v<T>
+requires std::is_enum_v<T>
 struct Codec<T> {
   using Number = std::underlying_type_t<T>;
   static void write(Encoder& out, T value) { encode(out, static_cast<Number>(value)); }

@@ -12,15 +12,16 @@
 
 // One column of a batch, to read (Column and its typed views) and to build (ColumnBuilder).
 //
-// Layout     Apache Arrow's: a validity bitmap (least significant bit first, absent when nothing is null),
-//            then values, or rows + 1 int32 offsets and bytes. Buffers are 64-byte aligned in a batch image.
+// Layout     Apache Arrow's: a validity bitmap (least significant bit first, absent when nothing is
+//            null), then values, or rows + 1 int32 offsets and bytes. Buffers are 64-byte aligned
+//            in a batch image.
 // Nulls      a null's value slot holds zero, or an empty range: reading it is defined.
 // Source     https://arrow.apache.org/docs/format/Columnar.html
 
 namespace towpath {
 
-// Days since 1970-01-01, and microseconds since 1970-01-01T00:00:00Z: types of their own, so that a column of
-// dates is not taken for one of integers.
+// Days since 1970-01-01, and microseconds since 1970-01-01T00:00:00Z: types of their own, so that a
+// column of dates is not taken for one of integers.
 struct Date {
   int32_t days = 0;
   auto operator<=>(const Date&) const = default;
@@ -44,7 +45,9 @@ struct Column {
   bool is_null(int64_t row) const { return validity != nullptr && !bit_at(validity, row); }
   bool has_nulls() const { return validity != nullptr; }
   bool bool_at(int64_t row) const { return bit_at(static_cast<const uint8_t*>(values), row); }
-  int64_t int_at(int64_t row) const { return static_cast<const int64_t*>(values)[row]; }  // timestamp too
+  int64_t int_at(int64_t row) const {  // timestamp too
+    return static_cast<const int64_t*>(values)[row];
+  }
   double float_at(int64_t row) const { return static_cast<const double*>(values)[row]; }
   int32_t date_at(int64_t row) const { return static_cast<const int32_t*>(values)[row]; }
   std::string_view text_at(int64_t row) const {  // string, binary, object
@@ -85,7 +88,8 @@ using StringColumn = TypedColumn<std::string_view>;
 using DateColumn = TypedColumn<Date>;
 using TimestampColumn = TypedColumn<Timestamp>;
 
-// Bytes that grow. Unlike a vector it does not zero what it makes room for, and clear() keeps the memory.
+// Bytes that grow. Unlike a vector it does not zero what it makes room for, and clear() keeps the
+// memory.
 class Buffer {
  public:
   Buffer() = default;

@@ -37,13 +37,14 @@ class Object {
   bool is_nil() const { return std::holds_alternative<std::monostate>(value_); }
   bool is_bool() const { return std::holds_alternative<bool>(value_); }
   bool is_int() const { return std::holds_alternative<int64_t>(value_); }
-  bool is_uint() const { return std::holds_alternative<uint64_t>(value_); }  // only above int64's range
+  bool is_uint() const { return std::holds_alternative<uint64_t>(value_); }  // above int64's range
   bool is_float() const { return std::holds_alternative<double>(value_); }
   bool is_string() const { return std::holds_alternative<std::string>(value_); }
   bool is_binary() const { return std::holds_alternative<Binary>(value_); }
   bool is_array() const { return std::holds_alternative<Array>(value_); }
   bool is_map() const { return std::holds_alternative<Map>(value_); }
-  std::string_view kind() const;  // "nil", "bool", "int", "float", "string", "binary", "array", "map"
+  // "nil", "bool", "int", "float", "string", "binary", "array" or "map".
+  std::string_view kind() const;
 
   // Each throws Invalid that names the kind wanted and the kind found.
   bool as_bool() const;
@@ -65,7 +66,8 @@ class Object {
   bool operator==(const Object& other) const;
 
  private:
-  std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Binary, Array, Map> value_;
+  std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Binary, Array, Map>
+      value_;
 };
 
 }  // namespace towpath

@@ -28,7 +28,8 @@ struct TextValue {
   bool read(Type type, std::string_view from);
   void put(ColumnBuilder& column) const;
 };
-// `qty: "abc" is not an int`: why a row was rejected. `shown` is the value as it stands in the reason.
+// `qty: "abc" is not an int`: why a row was rejected. `shown` is the value as it stands in the
+// reason.
 std::string misfit(std::string_view column, std::string_view text, Type type);
 std::string misfit_of(std::string_view column, std::string_view shown, Type type);
 
