@@ -38,13 +38,13 @@ std::string& program_name() {
   return name;
 }
 
-std::string_view role_name(Role role) {
+std::string_view role_name(ExecRole role) {
   switch (role) {
-    case Role::kChild:
+    case ExecRole::kChild:
       return "child";
-    case Role::kForkserver:
+    case ExecRole::kForkserver:
       return "forkserver";
-    case Role::kKeeper:
+    case ExecRole::kKeeper:
       return "keeper";
   }
   throw Bug("a role that does not exist");
@@ -54,8 +54,8 @@ constexpr uint64_t bit(int signal) { return uint64_t{1} << (signal - 1); }
 
 // Ctrl-C reaches the whole group, and the parent decides what it means. The keeper must outlive
 // whatever ends its owner, from its first moment.
-uint64_t ignored_by(Role role) {
-  if (role != Role::kKeeper) return bit(SIGINT);
+uint64_t ignored_by(ExecRole role) {
+  if (role != ExecRole::kKeeper) return bit(SIGINT);
   return bit(SIGINT) | bit(SIGTERM) | bit(SIGHUP) | bit(SIGQUIT) | bit(SIGPIPE);
 }
 
@@ -151,7 +151,7 @@ void launch(Plan& plan, Parenthood parenthood) {
 
 }  // namespace
 
-Launched exec_self(Role role, int line, Parenthood parenthood) {
+Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
   const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null) throw_errno("open(/dev/null)");
   const std::string role_text(role_name(role));
@@ -160,7 +160,7 @@ Launched exec_self(Role role, int line, Parenthood parenthood) {
                                         title_space.c_str(), nullptr};
   const Stack stack;
   Plan plan{argv.data(),          environ, line, null.get(), stack.top(), ignored_by(role),
-            role == Role::kKeeper};
+            role == ExecRole::kKeeper};
   // A handler that ran in the clone would run in this process's memory.
   sigset_t all, before;
   ::sigfillset(&all);
@@ -188,7 +188,7 @@ Marked parse_mark(int argc, char** argv) {
     throw Invalid(
         format("{} is for processes that Towpath starts, not for the command line", kMark));
   }
-  for (const Role role : {Role::kChild, Role::kForkserver, Role::kKeeper}) {
+  for (const ExecRole role : {ExecRole::kChild, ExecRole::kForkserver, ExecRole::kKeeper}) {
     if (argv[2] == role_name(role)) return {role, UniqueFd(kLine)};
   }
   throw Invalid(format("{} {}: no such role", kMark, argv[2]));

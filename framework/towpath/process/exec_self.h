@@ -6,7 +6,7 @@
 namespace towpath {
 
 // What a process that executes this program's file again is there for.
-enum class Role { kChild, kForkserver, kKeeper };
+enum class ExecRole { kChild, kForkserver, kKeeper };
 
 struct Launched {
   pid_t pid = 0;
@@ -23,13 +23,13 @@ enum class Parenthood {
 // streams (stdin from /dev/null) and `line`, no blocked signal, and default actions except for
 // SIGINT, which it ignores. Never copies this process's page tables: a large parent costs nothing.
 // SystemError if it can't be executed.
-Launched exec_self(Role role, int line, Parenthood parenthood);
+Launched exec_self(ExecRole role, int line, Parenthood parenthood);
 
 // init remembers what exec_self needs, and finds the role again in the child.
 void remember_program(int argc, char** argv);
 bool program_remembered();
 struct Marked {
-  Role role;
+  ExecRole role;
   UniqueFd line;
 };
 bool is_marked(int argc, char** argv);

@@ -38,7 +38,7 @@ struct Forkserver::Server {
   Server() {
     auto [mine, its] = packet_pair();
     line = PrivateFd(std::move(mine));
-    Launched launched = exec_self(Role::kForkserver, its.get(), Parenthood::kThread);
+    Launched launched = exec_self(ExecRole::kForkserver, its.get(), Parenthood::kThread);
     pid = launched.pid;
     pidfd = PrivateFd(std::move(launched.pidfd));
   }

@@ -30,11 +30,11 @@ void open_standard_streams() {
 
 [[noreturn]] void run_role(Marked mark) {
   switch (mark.role) {
-    case Role::kChild:
+    case ExecRole::kChild:
       run_child(std::move(mark.line), false);
-    case Role::kForkserver:
+    case ExecRole::kForkserver:
       run_forkserver(std::move(mark.line));
-    case Role::kKeeper:
+    case ExecRole::kKeeper:
       run_keeper(std::move(mark.line));
   }
   throw Bug("a role that does not exist");

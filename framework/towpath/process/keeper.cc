@@ -45,7 +45,7 @@ Keeper::Keeper(std::string folder) : folder_(std::move(folder)) {
   // In the socket before the keeper exists: it learns the folder even if this process dies right
   // now.
   send_packet(line_.get(), folder_);
-  Launched launched = exec_self(Role::kKeeper, its.get(), Parenthood::kThread);
+  Launched launched = exec_self(ExecRole::kKeeper, its.get(), Parenthood::kThread);
   pid_ = launched.pid;
   pidfd_ = PrivateFd(std::move(launched.pidfd));
 }

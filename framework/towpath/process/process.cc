@@ -154,7 +154,7 @@ void Process::State::start_by_forkserver(const Job& job, const std::vector<Uniqu
 void Process::State::start_by_exec(const Job& job, const std::vector<UniqueFd>& fds) {
   auto [mine, its] = packet_pair();
   line = PrivateFd(std::move(mine));
-  Launched launched = exec_self(Role::kChild, its.get(), Parenthood::kProcess);
+  Launched launched = exec_self(ExecRole::kChild, its.get(), Parenthood::kProcess);
   pid = launched.pid;
   pidfd = PrivateFd(std::move(launched.pidfd));
   its.reset();
