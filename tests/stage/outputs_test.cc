@@ -269,6 +269,26 @@ TEST_CASE("Output: forward sees another batch at the same address as another") {
   for (int i = 0; i < 20; ++i) CHECK(kept.rows()[static_cast<size_t>(i)][1].second == Object(i));
 }
 
+TEST_CASE("Outputs: the batch is let go at the end of its lease but not at a part") {
+  Kept kept;
+  Outputs out("s", {{"", kWords}}, 65536, kept);
+  const Batch in = words(2);
+  out.begin(in);
+  auto n = out.main().column<int64_t>("n");
+  for (int64_t row = 0; row < 2; ++row) {
+    out.main().forward_row(in, row);
+    n.put(7);
+    out.part(std::to_string(row));
+  }
+  out.flush();
+  CHECK_THROWS_AS(out.main().from(0), Bug);
+  out.main().forward_row(in, 1);  // n is bound no more
+  out.flush();
+  CHECK(kept.rows() == ObjectRows{{{"word", "a"}, {"n", 7}},
+                                  {{"word", "b"}, {"n", 7}},
+                                  {{"word", "b"}, {"n", 1}}});
+}
+
 TEST_CASE("Outputs: a reject keeps position and reason and the row as JSON") {
   Kept kept;
   Outputs out("clean", {{"", kWords}}, 100, kept);

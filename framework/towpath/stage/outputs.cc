@@ -140,10 +140,6 @@ ColumnBuilder& Output::bind(std::string_view name, std::optional<Type> type) {
 
 void Output::reset() {
   bound_.assign(bound_.size(), false);
-  unlink();
-}
-
-void Output::unlink() {
   linked_to_ = nullptr;
   linked_ = Batch();
 }
@@ -277,7 +273,7 @@ bool Outputs::part_is_due() const {
 
 void Outputs::part(std::string_view cursor) {
   expect(!held_, "part() from within RowStage::row()");
-  flush();
+  cut_all();
   consumer_.part(cursor);
   cuts_since_part_ = 0;
 }
@@ -294,10 +290,12 @@ void Outputs::begin() {
 }
 
 void Outputs::flush() {
-  for (auto& each : outputs_) {
-    cut(*each);
-    each->unlink();  // the batch's memory may end with the lease
-  }
+  cut_all();
+  begin();
+}
+
+void Outputs::cut_all() {
+  for (auto& each : outputs_) cut(*each);
   cut(rejects_);
 }
 

@@ -118,7 +118,6 @@ class Output {
     if (linked_to_ != &in.schema()) make_links(in);
   }
   void make_links(const Batch& in);
-  void unlink();
   size_t fitting(const Batch& in, std::span<const int32_t> rows) const;
   void append(const Batch& in, std::span<const int32_t> rows);
   // About what the image will take.
@@ -186,7 +185,9 @@ class Outputs {
   // ── for those who run a stage ──
   void begin(const Batch& in);  // before process(): from() speaks of this batch
   void begin();                 // before finish() or a source's read(): from() is a Bug
-  void flush();                 // hands what is staged to the consumer; at the end of a lease
+  // At the end of a lease: hands what is staged to the consumer, and lets go of the batch, whose
+  // memory may end with the lease.
+  void flush();
   // For RowStage: no cut between mark() and release(); rollback() drops the rows since mark().
   void mark();
   void rollback();
@@ -195,6 +196,7 @@ class Outputs {
 
  private:
   friend class Output;
+  void cut_all();
   void cut(Output& output);
   void cut_in_pieces(Output& output);
   void add_reject(const SourcePosition& position, std::string_view reason, std::string_view raw);
