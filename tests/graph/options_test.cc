@@ -189,10 +189,13 @@ TEST_CASE("Options: wrong ones of the command line are problems without a line")
   options.workers = {{"bb", 3}, {"out", 2}, {"b", 0}};
   options.set = {{"x", "1"}};
   options.batch_rows = 0;
+  options.start_method = "spwan";
   CHECK(with("", options) ==
         "conf/a.yaml: error: --set x=1: the pipeline has no param \"x\"\n"
         "    it has no params\n"
         "conf/a.yaml: error: --batch-rows 0: allowed 1 to 1048576\n"
+        "conf/a.yaml: error: --start-method spwan: allowed: forkserver, spawn, fork\n"
+        "    did you mean \"spawn\"?\n"
         "conf/a.yaml: error: --workers bb=3: there is no stage \"bb\"\n"
         "    did you mean \"b\"?\n"
         "conf/a.yaml: error: --workers b=0: allowed 1 to 1024\n"

@@ -12,11 +12,13 @@ namespace {
 
 constexpr int64_t kMostWorkers = 1024;
 
+const std::vector<std::string> kStartMethods = {"forkserver", "spawn", "fork"};
+
 std::vector<FieldSpec> option_fields() {
   return {
       field("workers", FieldKind::kString),
       choice_field("order", {"input"}),
-      choice_field("start_method", {"forkserver", "spawn", "fork"}),
+      choice_field("start_method", kStartMethods),
   };
 }
 
@@ -122,7 +124,15 @@ void StageOptions::read_env(GraphStage& stage, const Node& at) {
   }
 }
 
-void StageOptions::apply_workers(Graph& graph) {
+void StageOptions::apply_command_line(Graph& graph) {
+  const std::string& method = options_.start_method;
+  if (!method.empty() &&
+      std::find(kStartMethods.begin(), kStartMethods.end(), method) == kStartMethods.end()) {
+    document_.add({{},
+                   1,
+                   format("--start-method {}: allowed: {}", method, list_names(kStartMethods)),
+                   suggest_name(method, kStartMethods)});
+  }
   for (const auto& [name, count] : options_.workers) {
     const int at = graph.find(name);
     const std::string option = format("--workers {}={}", name, count);

@@ -25,8 +25,8 @@ class StageOptions {
   // Sets the stage's options from the part of its map that knows() names, then from the defaults,
   // then from what the machine has. Its steps must be known: they say whether it can be a pool.
   void read(GraphStage& stage, const Node& own);
-  // --workers STAGE=N
-  void apply_workers(Graph& graph);
+  // --workers STAGE=N and --start-method, which the stages have obeyed already: here it is checked.
+  void apply_command_line(Graph& graph);
 
  private:
   void read_workers(GraphStage& stage, const Node& at, const std::string& text, bool own);

@@ -26,7 +26,7 @@ class StageReader {
       document_.add(*stages, "stages is not a map of stages", "write a stage as name: { ... }");
     } else {
       for (const auto& [key, value] : stages->entries) read_stage(key, value);
-      options_.apply_workers(graph_);
+      options_.apply_command_line(graph_);
     }
   }
 
