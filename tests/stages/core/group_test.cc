@@ -146,8 +146,8 @@ TEST_CASE("Group: many groups equal an independent computation") {
   std::map<std::pair<std::string, std::string>, Expected> expected;
   std::mt19937 random(1);
   Rows rows;
-  for (int i = 0; i < 9000; ++i) {
-    const std::string country = "c" + std::to_string(random() % 300);
+  for (int i = 0; i < 1500; ++i) {
+    const std::string country = "c" + std::to_string(random() % 60);
     const std::string day = "2024-01-" + std::to_string(10 + random() % 9);
     const int64_t qty = random() % 7;
     const double price = static_cast<double>(random() % 10000) / 100;
