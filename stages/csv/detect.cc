@@ -90,7 +90,7 @@ Schema schema_of(const Settings& settings, const Sample* sample) {
       }
       if (at < sample->names.size()) {
         type = sample->guesses[at].type();
-      } else if (header && settings.get_string("missing_columns") != "null") {
+      } else if (header && settings.get_string("missing_columns") != "nulls") {
         throw Invalid(format("columns names \"{}\", but the header has {}", columns[i],
                              joined(sample->names)));
       }

@@ -34,7 +34,7 @@ StageSpec CsvRead::describe() {
                  .in_unit("lines")
                  .about("Lines to pass over at the start of each file."))
       .field(
-          choice_field("missing_columns", {"reject", "null"})
+          choice_field("missing_columns", {"reject", "nulls"})
               .default_value("reject")
               .about(
                   "What to do with a file whose header lacks a column: reject it, or read nulls."))
@@ -57,7 +57,7 @@ CsvRead::CsvRead(const Settings& settings)
       header_(settings.get_bool("header")),
       selected_(settings.has("columns")),
       ignore_extra_(selected_ || settings.get_string("extra_columns") == "ignore"),
-      null_missing_(settings.get_string("missing_columns") == "null"),
+      null_missing_(settings.get_string("missing_columns") == "nulls"),
       skip_(settings.get_int("skip")),
       cell_of_(schema_.size()),
       values_(schema_.size()) {}
@@ -71,7 +71,7 @@ std::string CsvRead::match(const std::vector<std::string>& header) {
     const auto found = std::find(header.begin(), header.end(), schema_[i].name);
     cell_of_[i] = found == header.end() ? -1 : static_cast<int>(found - header.begin());
     if (cell_of_[i] < 0 && !null_missing_) {
-      return format("the header lacks the column \"{}\" (missing_columns: null would read nulls)",
+      return format("the header lacks the column \"{}\" (missing_columns: nulls would read nulls)",
                     schema_[i].name);
     }
   }
