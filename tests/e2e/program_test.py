@@ -10,7 +10,7 @@ class Program(TowpathTest):
     def pipeline(self):
         self.config('''
   rows: { generate: { rows: "${rows}", columns: { id: sequence, qty: "int(0, 20)" } } }
-  kept: { from: rows, filter: "id < $rows - 1", workers: 2 }
+  kept: { from: rows, filter: "id < $rows", workers: 2 }
   sums: { from: kept, group: { by: qty, n: count() } }
   csv: { from: sums, csv.write: out.csv }
   all: { from: kept, csv.write: all.csv }''', "params: { rows: 1000 }")
