@@ -190,6 +190,30 @@ TEST_CASE("Method: a forkserver that was killed is started again") {
   }
 }
 
+TEST_CASE("Method: a forkserver killed while it starts a child loses no start") {
+  Process(&nothing).start();
+  for (int i = 0; i < 60; ++i) {
+    const int server = Forkserver::of_this_process().pid();
+    std::atomic<bool> begun = false;
+    std::thread killer([&begun, server, i] {
+      while (!begun) {
+      }
+      const auto when = Clock::now() + std::chrono::microseconds(30 * i);
+      while (Clock::now() < when) {
+      }
+      ::kill(server, SIGKILL);
+    });
+    PipeEnds out;
+    Process process([](Descriptor to) { write_text(to.fd, "ran;"); }, Descriptor{out.write.get()});
+    begun = true;
+    process.start();
+    killer.join();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.exitcode() == 0);
+    CHECK(out.drain() == "ran;");  // once
+  }
+}
+
 TEST_CASE("Method: a child outlives its forkserver") {
   PipeEnds ready;
   Process process(

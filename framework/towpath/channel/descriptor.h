@@ -6,14 +6,12 @@
 
 namespace towpath {
 
-// An open descriptor as an argument to another process: alone, or inside any struct, vector or
+// An open descriptor as an argument to another process: alone, or inside a struct, vector,
 // optional.
 //
 // Ownership  encoding duplicates it, so the sender keeps and closes its own. The receiver gets a
-// new
-//            number, close-on-exec, that it owns and closes. -1 is none and arrives as -1.
-// Errors     NotSerialisable where only bytes travel, e.g. in a queue: descriptors need a local
-// socket.
+//            new number, close-on-exec, that it owns and closes. -1 is none and arrives as -1.
+// Errors     NotSerialisable where only bytes travel, e.g. in a queue.
 struct Descriptor {
   int fd = -1;
 };
@@ -32,8 +30,7 @@ class OutgoingDescriptors {
   std::vector<UniqueFd> fds_;
 };
 
-// While it lives, Descriptors decoded by this thread are taken out of it. What nobody took is
-// closed.
+// While it lives, Descriptors decoded by this thread come out of it. What nobody took is closed.
 class IncomingDescriptors {
  public:
   explicit IncomingDescriptors(std::vector<UniqueFd> fds);

@@ -15,10 +15,10 @@ namespace towpath {
 //
 // Order      kept. A packet arrives whole or not at all.
 // Capacity   any size: what does not fit into one socket message travels in a memfd beside it.
-// Timeouts   sending waits for room: Timeout. Receiving nothing: std::nullopt.
-// Errors     Closed when the other end is closed; receiving then gives EndOfStream after what was
-// sent. Threads    any; each packet is one sendmsg or recvmsg. Source     unix(7): SOCK_SEQPACKET,
-// SCM_RIGHTS. ZeroMQ can't pass descriptors.
+// Timeouts   sending waits for room: Full. Receiving nothing: std::nullopt.
+// Errors     Closed when the other end is closed. Receiving: EndOfStream, after what was sent.
+// Threads    any; each packet is one sendmsg or recvmsg.
+// Source     unix(7): SOCK_SEQPACKET, SCM_RIGHTS. ZeroMQ can't pass descriptors.
 
 struct Packet {
   std::string bytes;

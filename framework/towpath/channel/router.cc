@@ -40,10 +40,10 @@ UniqueFd listen_at(const std::string& address) {
     throw Invalid(format("another process listens at {}", address));
   }
   if (errno == ECONNREFUSED) ::unlink(name.sun_path);  // left by one that died
-  UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listening) throw_errno("socket(AF_UNIX)");
   if (::bind(listening.get(), to, sizeof name) != 0 || ::listen(listening.get(), SOMAXCONN) != 0) {
-    throw_errno(format("listen({})", address));
+    throw_errno(format("bind, listen({})", address));
   }
   return listening;
 }
@@ -61,6 +61,12 @@ struct Router::State {
   explicit State(const std::string& where) : address(where), listening(listen_at(where)) {
     if (!pending || !epoll) throw_errno("eventfd or epoll_create1");
     watch(epoll.get(), pending.get());
+  }
+
+  // The path goes with its listener: ZeroMQ leaves it when the socket is given to it. A copy that
+  // fork made is not the listener.
+  ~State() {
+    if (owner == ::getpid()) ::unlink(name_of(address).sun_path);
   }
 
   // ZeroMQ has threads, and a process with threads can't fork: it starts at first use.
@@ -86,6 +92,7 @@ struct Router::State {
                                                 : ::read(pending.get(), &count, sizeof count);
   }
 
+  const pid_t owner = ::getpid();
   const std::string address;
   UniqueFd listening;
   std::optional<ZmqSocket> socket;

@@ -16,11 +16,9 @@ namespace towpath {
 // Timeouts   receive(0) never waits.
 // Errors     Invalid: the address is bad or another process listens there.
 // Threads    one object, one thread. It listens from the beginning, but starts ZeroMQ (and with it
-// threads) at
-//            the first send, receive or fd: until then the process can fork.
+//            threads) at the first send, receive or fd: until then the process can fork.
 // Deaths     send is false once the peer is known to be gone. It may still be true for a peer that
-// died a
-//            moment ago: then the bytes are lost. Death itself is known by pidfd, not here.
+//            died a moment ago: then the bytes are lost. Death itself is known by pidfd, not here.
 //            A second peer of an identity in use is never heard.
 // Source     ZeroMQ ROUTER with ZMQ_ROUTER_MANDATORY, high-water marks 0.
 class Router {

@@ -7,15 +7,13 @@
 namespace towpath {
 
 // Waits until one of the descriptors is readable or hung up, and returns the indexes of those that
-// are; empty after the timeout. Signals do not shorten the wait. Negative descriptors are passed
-// over.
+// are; empty after the timeout. Signals don't shorten the wait. Negative descriptors are skipped.
 std::vector<size_t> wait(std::span<const int> fds, Millis timeout = kForever);
 
 // The same for one descriptor: true when it is readable or hung up.
 bool wait_readable(int fd, Millis timeout = kForever);
 
-// True when the other end of a pipe or socket is closed. Never waits; bytes not yet read don't hide
-// it.
+// True when a pipe's or socket's other end is closed, even with bytes left to read. Never waits.
 bool hung_up(int fd);
 
 }  // namespace towpath

@@ -34,7 +34,7 @@ class ZmqSocket {
   // Never waits; nothing there: nullopt.
   std::optional<Part> receive();
 
-  // The newest event of a monitor of `watched`, never waits; 0: none.
+  // Of a socket that is connected to a monitor: its newest event. Never waits; 0: none.
   int receive_event();
 
  private:
@@ -42,8 +42,7 @@ class ZmqSocket {
   pid_t owner_;
 };
 
-// "ipc:///run/…": throws Invalid when it is not an address, or too long for the kernel (107 bytes
-// of path).
+// "ipc:///run/…": Invalid when it is no address, or too long for the kernel (107 bytes of path).
 void check_address(std::string_view address);
 
 }  // namespace towpath

@@ -13,16 +13,16 @@ struct Launched {
   UniqueFd pidfd;
 };
 
+// Whose end PR_SET_PDEATHSIG will tell the child of.
 enum class Parenthood {
-  kThread,  // the child's parent is the calling thread: PR_SET_PDEATHSIG would fire at the thread's
-            // end
-  kProcess,  // the child's parent is the process's main thread, whoever calls
+  kThread,   // the calling thread's
+  kProcess,  // the main thread's, whichever thread calls
 };
 
 // Executes this program's file again in a new process that has no descriptor but the standard
 // streams (stdin from /dev/null) and `line`, no blocked signal, and default actions except for
-// SIGINT, which it ignores. Never copies this process's page tables: a large parent costs nothing.
-// SystemError if it can't be executed.
+// SIGINT, which it ignores; a keeper ignores more, in a session of its own. Never copies this
+// process's page tables: a large parent costs nothing. SystemError if it can't be executed.
 Launched exec_self(ExecRole role, int line, Parenthood parenthood);
 
 // init remembers what exec_self needs, and finds the role again in the child.

@@ -85,6 +85,12 @@ void Forkserver::request(int line) {
   }
 }
 
+bool Forkserver::is_running() {
+  const std::lock_guard lock(mutex);
+  const auto& server = Server::current();
+  return server && !wait_readable(server->pidfd.get(), Millis{0});
+}
+
 int Forkserver::pid() {
   const std::lock_guard lock(mutex);
   const auto& server = Server::current();
@@ -93,29 +99,34 @@ int Forkserver::pid() {
 
 namespace {
 
-UniqueFd pidfd_of_self() {
-  UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-  if (!self) throw_errno("pidfd_open");
-  return self;
-}
-
 void report_failure(int line, const std::string& text) {
   try {
-    send_packet(line, to_bytes(ChildMessage{FromChild::kFailed, ::getpid(), text}), {},
+    send_packet(line, to_bytes(ChildMessage{.kind = FromChild::kFailed, .text = text}), {},
                 Millis{1'000});
   } catch (const Error&) {
     // The one who asked is gone: nobody waits for an answer.
   }
 }
 
-// Runs in the process between the forkserver and the child. Returns in the child alone.
-void fork_child(const UniqueFd& line) {
-  const UniqueFd middle = pidfd_of_self();
-  const pid_t child = ::fork();
-  if (child < 0) report_failure(line.get(), format("forkserver: fork: {}", ::strerror(errno)));
+// Makes a child for `line`, by way of a process in between that ends at once, so that the kernel
+// hands the child up to the subreaper. The one in between borrows this process's memory, which
+// spares copying its page tables: so it changes nothing there.
+void fork_twice(UniqueFd& line, UniqueFd& server_line) {
+  const pid_t between = ::vfork();
+  if (between < 0) report_failure(line.get(), format("forkserver: vfork: {}", ::strerror(errno)));
+  if (between != 0) return;
+  const pid_t itself = ::getpid();
+  const int its_end = static_cast<int>(::syscall(SYS_pidfd_open, itself, 0));
+  const pid_t child = its_end < 0 ? -1 : ::fork();
+  if (child < 0)
+    report_failure(line.get(), format("forkserver: pidfd_open, fork: {}", ::strerror(errno)));
   if (child != 0) ::_exit(0);
-  // The kernel hands this process up before it tells of its parent's end.
-  wait_readable(middle.get());
+  // In the child, with memory of its own. The kernel hands a process up before it tells of the
+  // parent's end.
+  server_line.reset();
+  ::signal(SIGCHLD, SIG_DFL);
+  wait_readable(UniqueFd(its_end).get());
+  run_child(std::move(line), itself);
 }
 
 }  // namespace
@@ -132,14 +143,7 @@ void run_forkserver(UniqueFd server_line) {
     } catch (const EndOfStream&) {
       ::exit(0);
     }
-    const pid_t middle = ::fork();
-    if (middle < 0) report_failure(line.get(), format("forkserver: fork: {}", ::strerror(errno)));
-    if (middle == 0) {
-      server_line.reset();
-      fork_child(line);
-      ::signal(SIGCHLD, SIG_DFL);
-      run_child(std::move(line), true);
-    }
+    fork_twice(line, server_line);
   }
 }
 

@@ -9,17 +9,18 @@ namespace towpath {
 // killed, and ends with this process.
 //
 // A child is forked twice: the forkserver's own child ends at once, and the kernel hands its child
-// up to this process, which is its parent from then on and reaps it. Threads    any.
+// up to this process, which is its parent from then on and reaps it. Any thread may call.
 class Forkserver {
  public:
   static Forkserver& of_this_process();
 
   // Starts the server unless it runs, so that the first child needn't wait for it.
   void warm_up();
-  // Hands `line` to a new child, which waits there for its Job. Closed: the server has died; call
+  // Hands `line` to a new child, which waits there for its Job. Closed: the server died; call
   // again.
   void request(int line);
-  int pid();
+  bool is_running();
+  int pid();  // 0: none was started
 
  private:
   Forkserver() = default;

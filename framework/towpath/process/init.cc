@@ -31,7 +31,7 @@ void open_standard_streams() {
 [[noreturn]] void run_role(Marked mark) {
   switch (mark.role) {
     case ExecRole::kChild:
-      run_child(std::move(mark.line), false);
+      run_child(std::move(mark.line));
     case ExecRole::kForkserver:
       run_forkserver(std::move(mark.line));
     case ExecRole::kKeeper:

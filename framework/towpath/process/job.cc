@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -88,9 +89,9 @@ void tell(const std::string& name, int line, const std::string& what) {
   // Without stderr there is still the parent's error().
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
   try {
-    send_packet(line,
-                to_bytes(ChildMessage{FromChild::kFailed, ::getpid(), what.substr(0, 32 * 1024)}),
-                {}, Millis{1'000});
+    send_packet(
+        line, to_bytes(ChildMessage{.kind = FromChild::kFailed, .text = what.substr(0, 32 * 1024)}),
+        {}, Millis{1'000});
   } catch (const Error&) {
     // The parent closed its end: it does not want to know.
   }
@@ -118,7 +119,7 @@ void end_of_forked_child(int status, void*) {
 
 }  // namespace
 
-void run_child(UniqueFd line, bool reply) {
+void run_child(UniqueFd line, pid_t between) {
   std::string name = "(unnamed)";
   const int line_number = line.get();
   try {
@@ -127,10 +128,10 @@ void run_child(UniqueFd line, bool reply) {
     Job job = from_bytes<Job>(packet->bytes);
     name = job.name;
     bind_to_parent(job.parent);
-    if (reply) {
+    if (between != 0) {
       const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
       if (!self) throw_errno("pidfd_open");
-      send_packet(line_number, to_bytes(ChildMessage{FromChild::kStarted, ::getpid(), {}}),
+      send_packet(line_number, to_bytes(ChildMessage{.pid = ::getpid(), .between = between}),
                   std::array{self.get()}, Millis{10'000});
     }
     become_child(job.name, static_cast<int>(job.parent), PrivateFd(std::move(line)),

@@ -1,4 +1,6 @@
 #pragma once
+#include <sys/types.h>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,13 +41,15 @@ enum class FromChild : uint8_t { kStarted, kFailed };
 struct ChildMessage {
   FromChild kind = FromChild::kStarted;
   int64_t pid = 0;
-  std::string text;
-  TOWPATH_FIELDS(kind, pid, text)
+  int64_t between = 0;  // the process between forkserver and child
+  std::string text{};
+  TOWPATH_FIELDS(kind, pid, between, text)
 };
 
 // The child's side, from here to exit. `line` is the child's end.
-// A child that exec or the forkserver made: receives its job first. `reply`: says kStarted.
-[[noreturn]] void run_child(UniqueFd line, bool reply);
+// A child that exec or the forkserver made receives its job first. With `between`, the process that
+// was between forkserver and child, it says kStarted.
+[[noreturn]] void run_child(UniqueFd line, pid_t between = 0);
 // A child that fork made: the job is in memory, its descriptors are inherited.
 [[noreturn]] void run_forked_child(UniqueFd line, Job job, std::vector<UniqueFd> fds);
 

@@ -3,8 +3,7 @@
 
 namespace towpath {
 
-// The keeper's own work: learns the folder from the line, waits until the line closes, removes it,
-// exits.
+// The keeper's own work: learns the folder from the line, removes it when the line closes, exits.
 [[noreturn]] void run_keeper(UniqueFd line);
 
 }  // namespace towpath

@@ -16,8 +16,7 @@ class Keeper {
   Keeper& operator=(Keeper&&) = delete;
   ~Keeper();
 
-  // Has the folder removed now and waits for it, at most some seconds. Then the Keeper keeps
-  // nothing.
+  // Has the folder removed now, and waits for that some seconds at most.
   void release() noexcept;
   int pid() const { return pid_; }
 

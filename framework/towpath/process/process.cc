@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -48,8 +49,8 @@ struct Process::State {
 
   Options options;
   Call call;
-  Life life = Life::kNew;
-  pid_t owner = ::getpid();  // a copy of this object in a child of fork is nobody's
+  std::atomic<Life> life = Life::kNew;  // signals may be sent beside a join
+  pid_t owner = ::getpid();             // a copy of this object in a child of fork is nobody's
   pid_t pid = 0;
   PrivateFd pidfd;
   PrivateFd line;
@@ -130,6 +131,11 @@ bool Process::State::await_started() {
   expect(packet->fds.size() == 1, "a started child sends its pidfd");
   pid = static_cast<pid_t>(message.pid);
   pidfd = PrivateFd(std::move(packet->fds.front()));
+  // The process in between has ended. Its forkserver reaps it, unless that was killed meanwhile:
+  // then this process has inherited it.
+  if (!Forkserver::of_this_process().is_running()) {
+    ::waitpid(static_cast<pid_t>(message.between), nullptr, WNOHANG);
+  }
   return true;
 }
 

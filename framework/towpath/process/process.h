@@ -25,26 +25,21 @@ struct Options {
 // A function that runs in an operating-system process of its own.
 //
 // Arguments  are encoded when the Process is made, and arrive as equal values. A Descriptor among
-// them
-//            arrives as an open descriptor.
+//            them arrives as an open descriptor.
 // Child      stdin is /dev/null; stdout, stderr and working directory are the parent's. It ignores
-// SIGINT (Ctrl-C
-//            reaches the whole group; the parent decides); other signals have their default action.
-//            With kForkserver and kSpawn it has no other descriptor of the parent's.
+//            SIGINT (Ctrl-C reaches the whole group, and the parent decides); other signals have
+//            their default action. By kForkserver and kSpawn it has no other descriptor of the
+//            parent's.
 // Ending     when the target returns, by exit(0), so atexit hooks of the child run; by exit(1)
-// after an
-//            uncaught exception, whose text goes to stderr and to error(). With kFork hooks that
-//            the parent had set do not run.
+//            after an uncaught exception, whose text goes to stderr and to error(). By kFork,
+//            hooks that the parent had set do not run.
 // Deaths     when the parent ends in any way, the kernel kills the child.
 // Destructor joins; a daemon is terminated.
-// Threads    one object, one thread; but each of terminate, kill, interrupt may be called beside a
-// join. Source     Python's multiprocessing.Process. join says whether the process ended. A daemon
-// may have
-//            children: they die with it.
+// Threads    one object, one thread; but terminate, kill, interrupt may be called beside a join.
+// Source     Python's multiprocessing.Process. join says whether the process ended. A daemon may
+//            have children: they die with it.
 class Process {
  public:
-  // One step of making a process failed: start() throws Invalid (init missing in main, started
-  // before), Unsupported (kFork with threads), Timeout or SystemError.
   template <class F, class... A>
   requires(!std::is_same_v<std::decay_t<F>, Options> &&
            !std::is_same_v<std::decay_t<F>, Process>) explicit Process(F fn, A&&... args)
@@ -69,6 +64,7 @@ class Process {
   Process& operator=(Process&&) noexcept;  // what stood here before ends as by the destructor
   ~Process();
 
+  // Invalid: init is missing in main, or it was started before. Unsupported: kFork with threads.
   void start();
   // Waits for the end and reaps: true when ended. Invalid before start.
   bool join(Millis timeout = kForever);
@@ -107,8 +103,7 @@ class Process {
   std::unique_ptr<State> state_;
 };
 
-// SIGTERM, then SIGKILL after `grace`. True: it has ended; false: the kernel could not end it in 10
-// s more.
+// SIGTERM, then SIGKILL after `grace`. False: not even that has ended it, in 10 s more.
 bool stop(Process& process, Millis grace);
 
 }  // namespace towpath

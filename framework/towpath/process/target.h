@@ -11,8 +11,7 @@
 #include "towpath/channel/descriptor.h"
 #include "towpath/message/codec.h"
 
-// What a child shall run, in a form that crosses exec: a function, and its arguments as
-// MessagePack.
+// What a child shall run, in a form that crosses exec: a function, its arguments as MessagePack.
 
 namespace towpath {
 

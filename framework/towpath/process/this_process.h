@@ -5,8 +5,7 @@
 
 namespace towpath {
 
-// What this process is. "MainProcess" in the program itself; in a child the name of its Process
-// object.
+// "MainProcess" in the program itself; in a child the name of its Process object.
 std::string current_process_name();
 
 // Process id of the process that started this one by Process; 0 in the program itself.
