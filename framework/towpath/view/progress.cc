@@ -28,21 +28,22 @@ size_t width_of(int fd) {
 Progress::Progress(int fd) : fd_(fd), terminal_(::isatty(fd) == 1), last_line_(Clock::now()) {}
 
 std::string Progress::line(const Snapshot& now, double rate) {
-  const auto amount = [&now](double value) {
+  const auto amount = [&now](double value, bool unit) {
     const uint64_t whole = static_cast<uint64_t>(std::max(0.0, value));
-    return now.in_bytes ? show_bytes(whole) : show_count(static_cast<int64_t>(whole)) + " rows";
+    if (now.in_bytes) return show_bytes(whole);
+    return show_count(static_cast<int64_t>(whole)) + (unit ? " rows" : "");
   };
+  const double done = static_cast<double>(now.done), total = static_cast<double>(now.total);
   std::string text = now.pipeline;
   if (now.total > 0) {
-    const double share = static_cast<double>(now.done) / static_cast<double>(now.total);
-    text += format("  {} of {} ({:.0f}%)", amount(static_cast<double>(now.done)),
-                   amount(static_cast<double>(now.total)), share * 100);
+    text += format("  {} of {} ({:.0f}%)", amount(done, false), amount(total, true),
+                   done / total * 100);
   } else {
-    text += format("  {}", amount(static_cast<double>(now.done)));
+    text += format("  {}", amount(done, true));
   }
-  text += format("  {}/s", amount(rate));
+  text += format("  {}/s", amount(rate, true));
   if (now.total > now.done && rate > 0) {
-    const double left = static_cast<double>(now.total - now.done) / rate;
+    const double left = (total - done) / rate;
     text += format("  {} left", show_duration(Millis{static_cast<int64_t>(left * 1000)}));
   }
   if (now.rejected > 0) text += format("  {} rejected", show_count(now.rejected));
