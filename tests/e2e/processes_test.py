@@ -57,8 +57,8 @@ class Processes(TowpathTest):
 
 
 class Memory(TowpathTest):
-    # About 1 GB of rows in columns: 8 + 8 + 4 + about 40 bytes of text.
-    ROWS = 17_000_000
+    # A little over 1 GB of rows in columns: 8 + 8 + 4 + about 37 bytes of text.
+    ROWS = 18_000_000
 
     def bounded(self, rows, seconds):
         if not PLAIN:
