@@ -11,7 +11,8 @@
 namespace towpath {
 namespace {
 
-// The folder of this process in the hierarchy that `controller` names ("" for v2), from /proc/self/cgroup.
+// The folder of this process in the hierarchy that `controller` names ("" for v2), from
+// /proc/self/cgroup.
 std::string cgroup_path(const std::string& controller) {
   std::ifstream file("/proc/self/cgroup");
   std::string line;
@@ -35,9 +36,11 @@ double quota_of(const std::string& folder) {
     double period = 0;
     if (file >> quota >> period && quota != "max" && period > 0) return std::stod(quota) / period;
   }
-  std::ifstream quota_file(folder + "/cpu.cfs_quota_us"), period_file(folder + "/cpu.cfs_period_us");
+  std::ifstream quota_file(folder + "/cpu.cfs_quota_us"),
+      period_file(folder + "/cpu.cfs_period_us");
   double quota = 0, period = 0;
-  if (quota_file >> quota && period_file >> period && quota > 0 && period > 0) return quota / period;
+  if (quota_file >> quota && period_file >> period && quota > 0 && period > 0)
+    return quota / period;
   return HUGE_VAL;
 }
 

@@ -34,7 +34,8 @@ PlanOptions options_of(const ConfigArguments& arguments) {
     }
     options.workers.emplace_back(stage, number);
   }
-  if (!arguments.start_method.empty()) parse_method(arguments.start_method);  // Invalid names the three
+  if (!arguments.start_method.empty())
+    parse_method(arguments.start_method);  // Invalid names the three
   options.start_method = arguments.start_method;
   if (!arguments.memory.empty()) options.memory = parse_bytes(arguments.memory);
   if (arguments.batch_rows > 0) options.batch_rows = arguments.batch_rows;

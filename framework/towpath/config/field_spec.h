@@ -7,8 +7,8 @@
 
 namespace towpath {
 
-// What a value in YAML may be. A FieldSpec is data: the check, the defaults, the help text, the JSON Schema
-// and the docs all come from it.
+// What a value in YAML may be. A FieldSpec is data: the check, the defaults, the help text, the
+// JSON Schema and the docs all come from it.
 enum class FieldKind {
   kString,       // text
   kInt,          // integer, within [min, max]
@@ -20,7 +20,8 @@ enum class FieldKind {
   kPath,         // text; relative to the working directory
   kColumn,       // name of an input column
   kColumns,      // list of names, or one name
-  kExpression,   // typed expression over the input's columns; `result` names the type it must have, or ""
+  kExpression,   // typed expression over the input's columns; `result` names the type it must have,
+                 // or ""
   kAssignments,  // map: new column → expression
   kAggregates,   // map: new column → aggregate call, e.g. "sum(total)"
   kSortKeys,     // list of "column", "column desc" or "column asc", or one of them
@@ -32,21 +33,40 @@ enum class FieldKind {
 struct FieldSpec {
   std::string name;
   FieldKind kind = FieldKind::kString;
-  std::string help;                   // one sentence
+  std::string help;  // one sentence
   bool required = false;
-  bool rest = false;                  // holds all keys of the stage's map that no other field names
+  bool rest = false;  // holds all keys of the stage's map that no other field names
   std::optional<std::string> fallback;  // the default, as it would be written in YAML
   std::optional<double> min, max;
   std::vector<std::string> choices;
-  std::string result;                 // for kExpression: "bool" and so on
-  std::string unit;                   // shown behind the range, e.g. "rows"
+  std::string result;  // for kExpression: "bool" and so on
+  std::string unit;    // shown behind the range, e.g. "rows"
 
-  FieldSpec& about(std::string_view text) { help = text; return *this; }
-  FieldSpec& must() { required = true; return *this; }
-  FieldSpec& default_value(std::string_view yaml) { fallback = std::string(yaml); return *this; }
-  FieldSpec& range(double least, double most) { min = least; max = most; return *this; }
-  FieldSpec& takes_rest() { rest = true; return *this; }
-  FieldSpec& in_unit(std::string_view name_of_unit) { unit = name_of_unit; return *this; }
+  FieldSpec& about(std::string_view text) {
+    help = text;
+    return *this;
+  }
+  FieldSpec& must() {
+    required = true;
+    return *this;
+  }
+  FieldSpec& default_value(std::string_view yaml) {
+    fallback = std::string(yaml);
+    return *this;
+  }
+  FieldSpec& range(double least, double most) {
+    min = least;
+    max = most;
+    return *this;
+  }
+  FieldSpec& takes_rest() {
+    rest = true;
+    return *this;
+  }
+  FieldSpec& in_unit(std::string_view name_of_unit) {
+    unit = name_of_unit;
+    return *this;
+  }
 };
 
 // field("path", FieldKind::kPath).must().about("…")

@@ -12,7 +12,7 @@ struct Number {
   enum class Kind { kNone, kInt, kFloat, kAmbiguous, kTooLarge };
   Kind kind = Kind::kNone;
   int64_t integer = 0;
-  double real = 0;   // also of an integer
+  double real = 0;     // also of an integer
   std::string hint{};  // kAmbiguous: what to write instead
 };
 

@@ -159,7 +159,12 @@ Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
   const std::array<const char*, 5> argv{program_name().c_str(), kMark.data(), role_text.c_str(),
                                         title_space.c_str(), nullptr};
   const Stack stack;
-  Plan plan{argv.data(),          environ, line, null.get(), stack.top(), ignored_by(role),
+  Plan plan{argv.data(),
+            environ,
+            line,
+            null.get(),
+            stack.top(),
+            ignored_by(role),
             role == ExecRole::kKeeper};
   // A handler that ran in the clone would run in this process's memory.
   sigset_t all, before;

@@ -7,7 +7,8 @@
 
 namespace towpath {
 
-// One step of a stage, ready to be made: its kind, where that lives, and its checked settings. Data only.
+// One step of a stage, ready to be made: its kind, where that lives, and its checked settings. Data
+// only.
 struct Step {
   std::string kind;
   std::string plugin;  // path of the .so; empty: the running program
