@@ -1,25 +1,22 @@
 #include "stages/text/words.h"
 
-#include <array>
+#include "stages/text/word_scan.h"
 
 using namespace towpath;
 
 namespace {
 
-constexpr bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 constexpr bool is_punctuation(char c) {
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
          (c >= '{' && c <= '~');
 }
 
-constexpr std::array<bool, 256> kSpace = [] {
-  std::array<bool, 256> table{};
-  for (int c = 0; c < 256; ++c) table[static_cast<size_t>(c)] = is_space(static_cast<char>(c));
-  return table;
-}();
-
-bool space_at(const char* at) { return kSpace[static_cast<unsigned char>(*at)]; }
+std::string_view stripped(std::string_view word) {
+  while (!word.empty() && is_punctuation(word.front())) word.remove_prefix(1);
+  while (!word.empty() && is_punctuation(word.back())) word.remove_suffix(1);
+  return word;
+}
 
 }  // namespace
 
@@ -46,33 +43,20 @@ Words::Words(const Settings& settings)
 
 void Words::process(const Batch& in, Outputs& outputs) {
   Output& out = outputs.main();
-  out.column<std::string_view>("word");
-  ColumnBuilder& word = out.builder("word");
+  ColumnBuilder& column = out.builder("word");
   const StringColumn text = in.strings(column_);
   for (int64_t row = 0; row < in.rows(); ++row) {
-    const std::string_view line = text[row];
-    const char* at = line.data();
-    const char* const end = at + line.size();
-    for (;;) {
-      while (at != end && space_at(at)) ++at;
-      if (at == end) break;
-      const char* first = at;
-      while (at != end && !space_at(at)) ++at;
-      const char* last = at;
-      if (strip_) {
-        while (first != last && is_punctuation(*first)) ++first;
-        while (first != last && is_punctuation(last[-1])) --last;
-        if (first == last) continue;
-      }
+    WordScan::each(text[row], [&](std::string_view word) {
+      if (strip_) word = stripped(word);
+      if (word.empty()) return;
       out.from(row);
       if (lower_) {
-        char* into = word.text().extend(static_cast<size_t>(last - first));
-        while (first != last) *into++ = to_lower(*first++);
-        word.end_text();
+        std::transform(word.begin(), word.end(), column.text().extend(word.size()), to_lower);
+        column.end_text();
       } else {
-        word.put_text({first, static_cast<size_t>(last - first)});
+        column.put_text(word);
       }
-    }
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 #include "stages/text/words.h"
 
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "towpath/base/error.h"
 #include "towpath/stage/stage_tester.h"
@@ -25,6 +26,22 @@ TEST_CASE("text.words: a word is a run of bytes that are not ASCII white space")
         "one|two|three|four|five");
   CHECK(words("text.words:", {"na\xc3\xafve\xc2\xa0word \xff"}) == "na\xc3\xafve\xc2\xa0word|\xff");
   CHECK(words("text.words:", {"It's (it)."}) == "It's|(it).");
+}
+
+TEST_CASE("text.words: finds the words of long lines wherever they begin and end") {
+  std::mt19937 random(11);
+  for (int round = 0; round < 300; ++round) {
+    std::string line, expected;
+    for (auto count = random() % 40; count > 0; --count) {
+      line.append(1 + (random() % 3 == 0 ? random() % 130 : 0), " \t\n\v\f\r"[random() % 6]);
+      const std::string word(1 + (random() % 4 == 0 ? random() % 140 : random() % 9),
+                             "aZ\x01\xff\x0e\x08!"[random() % 7]);
+      line += word;
+      expected += (expected.empty() ? "" : "|") + word;
+    }
+    if (random() % 2 == 0) line += ' ';
+    REQUIRE(words("text.words:", {line}) == expected);
+  }
 }
 
 TEST_CASE("text.words: lower touches A to Z only") {
