@@ -87,3 +87,15 @@ TEST_CASE("Session: a runtime folder too long for sockets is passed over") {
   CHECK(session_root() == "/tmp/towpath-" + std::to_string(::geteuid()));
   CHECK_THROWS_WITH(Session("/tmp/x").address(std::string(110, 'y')), Catch::Contains("107 bytes"));
 }
+
+TEST_CASE("Session: what a dead process left is swept when the next one begins") {
+  const RuntimeFolder runtime;
+  const Session left = Session::create("p999999999-1");  // no process has such an id
+  const Session other = Session::create("20240229-ab");
+  const Session own = Session::create_own();
+  CHECK_FALSE(std::filesystem::exists(left.folder()));
+  CHECK(std::filesystem::exists(other.folder()));
+  const Session second = Session::create_own();
+  CHECK(std::filesystem::exists(own.folder()));
+  CHECK(second.folder() != own.folder());
+}

@@ -5,8 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -50,6 +55,30 @@ std::string session_root() {
         root));
   }
   return root;
+}
+
+namespace {
+
+// Folders pPID-N whose process is no more. A process id that was given out again keeps its folder
+// until the next sweep.
+void sweep_sessions() {
+  std::error_code ignored;  // what can't be removed now is swept another time
+  for (const auto& entry : std::filesystem::directory_iterator(session_root(), ignored)) {
+    const std::string name = entry.path().filename();
+    pid_t pid = 0;
+    const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), pid);
+    if (name.front() != 'p' || error != std::errc{} || *end != '-' || pid <= 0) continue;
+    if (::kill(pid, 0) == 0 || errno != ESRCH) continue;
+    std::filesystem::remove_all(entry.path(), ignored);
+  }
+}
+
+}  // namespace
+
+Session Session::create_own() {
+  static std::atomic<int> count{0};
+  sweep_sessions();
+  return create(format("p{}-{}", ::getpid(), ++count));
 }
 
 Session Session::create(std::string_view id) {

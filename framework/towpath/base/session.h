@@ -10,6 +10,9 @@ class Session {
  public:
   // Makes the folder. Invalid: the id is not a name, or the folder exists or is not safe to use.
   static Session create(std::string_view id);
+  // A session of this process, with an id of its own: pPID-N. What dead processes left behind,
+  // where even the keeper was killed, is removed first.
+  static Session create_own();
   // Of a folder that another process made.
   explicit Session(std::string folder) : folder_(std::move(folder)) {}
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -37,14 +38,6 @@ constexpr uint32_t kMaxAttempts = 3;  // of a lease whose worker died by its own
 constexpr Millis kStopGrace{
     4000};  // from the pill to SIGTERM, and from there to SIGKILL half of it
 
-// Short, because the kernel allows little for a socket's path; two runs never live with one process
-// id.
-std::string session_id() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return format("{:x}-{:x}", ::getpid(),
-                std::chrono::duration_cast<std::chrono::milliseconds>(now).count() & 0xffffff);
-}
-
 class Coordinator {
  public:
   Coordinator(const Plan& plan, const RunOptions& options)
@@ -52,7 +45,7 @@ class Coordinator {
         options_(options),
         signals_(options.handle_signals),
         folder_(RunFolder::create(options.runs, plan.pipeline)),
-        session_(Session::create(session_id())),
+        session_(Session::create_own()),
         keeper_(session_.folder()),
         host_(plan.memory),
         ledger_(plan, host_.arena()),
@@ -375,6 +368,8 @@ class Coordinator {
     db_->flush();
     folder_.remove_temporary();
     keeper_.release();
+    std::error_code ignored;  // a keeper that was killed leaves the folder to us
+    std::filesystem::remove_all(session_.folder(), ignored);
     observe(true);
     return result;
   }

@@ -257,8 +257,7 @@ const RunResult& Pipeline::Rows::result() const {
 }
 
 Pipeline::Rows Pipeline::rows(const Stage& stage) {
-  static int count = 0;
-  const Session session = Session::create(format("rows-{:x}-{}", ::getpid(), ++count));
+  const Session session = Session::create_own();
   auto state = std::make_unique<Rows::State>();
   state->keeper.emplace(session.folder());
   const std::string path = session.folder() + "/rows";
