@@ -8,15 +8,23 @@ import unittest
 
 from harness import TowpathTest, counted_words, csv_bytes, until, zipf_text
 
+MOST_KILLS = 50
+
 
 class Kills(TowpathTest):
-    def kill_every_200_ms(self, names, *arguments, period=0.2):
-        """Runs with --json, killing a random worker of those that match; → (the run, number of kills)."""
+    def kill_while_it_runs(self, names, *arguments):
+        """Runs t.yaml undisturbed, then again with a kill -9 of a random worker of those that match, every
+        200 ms (more often where the whole takes but a second); → the second run."""
+        undisturbed = self.towpath("run", "t.yaml", "--quiet", *arguments, seconds=200)
+        expected = self.read("out.csv")
+        (self.folder / "out.csv").unlink()
+        period = max(0.03, min(0.2, undisturbed.seconds / 8))
         running = self.start("run", "t.yaml", "--json", *arguments)
         kills, next_kill = 0, time.monotonic() + period
-        while not running.ended() and time.monotonic() < running.begin + 120:
+        # A busy machine may take longer than that to replace a worker: in the end it is let go.
+        while not running.ended() and kills < MOST_KILLS:
             if time.monotonic() >= next_kill:
-                next_kill += period
+                next_kill = time.monotonic() + period
                 targets = sorted(running.workers(names))
                 if targets:
                     try:
@@ -24,18 +32,17 @@ class Kills(TowpathTest):
                         kills += 1
                     except ProcessLookupError:
                         pass  # it ended by itself
-            time.sleep(0.01)
-        running.wait()
+            time.sleep(0.005)
+        running.wait(200)
         self.assertEqual(0, running.code, running.text())
-        return running, kills
-
-    def assert_restarts_are_counted(self, running, kills):
+        self.assert_same_bytes(expected, self.read("out.csv"), "with and without kills")
         # The last ones may have been killed when nothing was left to do.
         self.assertGreaterEqual(kills, 3, f"the run was too short to be killed: {running.seconds} s")
         self.assertGreaterEqual(running.restarts(), 1, running.output())
         self.assertLessEqual(running.restarts(), kills, running.output())
+        return running
 
-    def word_count(self, copies=10, size=24 << 20, reader="workers: 2"):
+    def word_count(self, copies=6, size=16 << 20, reader="workers: 2"):
         text = zipf_text(self.folder / "text.txt", size)
         for i in range(copies):
             (self.folder / f"in{i}.txt").symlink_to(text)
@@ -48,9 +55,8 @@ class Kills(TowpathTest):
 
     def expect_same_words(self, method):
         expected = counted_words(self.word_count())
-        running, kills = self.kill_every_200_ms(r"/(lines|lines\.files|words)#", "--start-method", method)
+        self.kill_while_it_runs(r"/(lines|lines\.files|words)#", "--start-method", method)
         self.assert_same_bytes(expected, self.read("out.csv"), "word count")
-        self.assert_restarts_are_counted(running, kills)
 
     def test_of_readers_and_stateless_workers_change_no_byte_with_forkserver(self):
         self.expect_same_words("forkserver")
@@ -63,17 +69,13 @@ class Kills(TowpathTest):
 
     def test_of_a_source_go_on_after_its_last_committed_row(self):
         self.config('''
-  rows: { generate: { rows: 30000000, columns: { id: sequence, qty: "int(0, 20)" } } }
+  rows: { generate: { rows: 10000000, columns: { id: sequence, qty: "int(0, 20)" } } }
   kept: { from: rows, filter: "qty > 9", workers: 2 }
   sums: { from: kept, group: { by: qty, n: count(), ids: sum(id), least: min(id), most: max(id) } }
   csv: { from: sums, csv.write: out.csv }''')
-        self.towpath("run", "t.yaml", "--quiet")
-        expected = self.read("out.csv")
-        self.assertEqual(12, len(expected.splitlines()))
-        running, kills = self.kill_every_200_ms("/(rows|kept)#")
-        self.assert_same_bytes(expected, self.read("out.csv"), "sums")
-        self.assert_restarts_are_counted(running, kills)
-        self.assertEqual(30_000_000, running.ledger()["stages"]["rows"]["out"])
+        running = self.kill_while_it_runs("/(rows|kept)#")
+        self.assertEqual(12, len(self.read("out.csv").splitlines()))
+        self.assertEqual(10_000_000, running.ledger()["stages"]["rows"]["out"])
 
     def test_of_a_csv_reader_go_on_inside_the_file(self):
         with open(self.folder / "in.csv", "w") as file:
@@ -93,13 +95,11 @@ class Kills(TowpathTest):
                 note[0] += 1
                 note[1] += i
         expected = csv_bytes(["note", "n", "ids"], [[note, *sums] for note, sums in sorted(notes.items())])
-        # The whole takes half a second: more often than the others.
-        running, kills = self.kill_every_200_ms("/(rows|rows.files|kept)#", period=0.05)
+        self.kill_while_it_runs("/(rows|rows.files|kept)#")
         self.assert_same_bytes(expected, self.read("out.csv"), "sums")
-        self.assert_restarts_are_counted(running, kills)
 
     def test_of_a_reader_inside_a_compressed_file_change_no_byte(self):
-        text = zipf_text(self.folder / "text.txt", 64 << 20)
+        text = zipf_text(self.folder / "text.txt", 48 << 20)
         with open(text, "rb") as plain, gzip.open(self.folder / "in.gz", "wb", 1) as packed:
             while block := plain.read(1 << 20):
                 packed.write(block)
@@ -108,20 +108,18 @@ class Kills(TowpathTest):
   words: { from: lines, text.words: {}, workers: 2 }
   count: { from: words, group: { by: word, count: count() } }
   csv: { from: count, csv.write: out.csv }''')
-        running, _ = self.kill_every_200_ms("/(lines|words)#")
+        self.kill_while_it_runs("/(lines|words)#")
         self.assert_same_bytes(counted_words([text]), self.read("out.csv"), "word count")
-        self.assertGreaterEqual(running.restarts(), 1)
 
     def test_of_stateless_workers_keep_the_order_of_rows(self):
         self.config('''
-  rows: { generate: { rows: 6000000, columns: { id: sequence, qty: "int(0, 20)" } } }
+  rows: { generate: { rows: 3000000, columns: { id: sequence, qty: "int(0, 20)" } } }
   more: { from: rows, map: { twice: id * 2, even: qty % 2 == 0 }, workers: 4 }
   csv: { from: more, csv.write: out.csv }''')
-        self.towpath("run", "t.yaml", "--quiet", "--workers", "more=1")
-        expected = self.read("out.csv")
-        running, kills = self.kill_every_200_ms("/(rows|more)#")
-        self.assert_same_bytes(expected, self.read("out.csv"), "rows")
-        self.assert_restarts_are_counted(running, kills)
+        self.kill_while_it_runs("/(rows|more)#")
+        killed = self.read("out.csv")
+        self.towpath("run", "t.yaml", "--quiet", "--workers", "more=1", seconds=200)
+        self.assert_same_bytes(self.read("out.csv"), killed, "rows")
 
 
 class StatefulKills(TowpathTest):
