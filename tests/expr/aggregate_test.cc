@@ -48,5 +48,6 @@ TEST_CASE("AggregateCall: errors point into the whole text") {
   CHECK(parsed("mean(i + x)").starts_with("9+1 no column \"x\""));
   CHECK(parsed("max(b)") == "4+1 max: values of type bool have no order");
   CHECK(parsed("sum(null)") == "4+4 a null of no type | write its type: int(null)");
+  CHECK(parsed("count(*)") == "6+1 * stands where a value is wanted | all rows: count()");
   CHECK(parsed("sum(i").starts_with("3+1 ( is never closed"));
 }

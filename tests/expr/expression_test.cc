@@ -371,6 +371,8 @@ TEST_CASE("Expression: batches longer than a chunk keep rows and errors in place
   const auto sums = results("x + int(s)", in);
   const auto texts = results("concat(upper(s), '!')", in);
   const auto flags = results("b and x > 100", in);
+  const auto plain = results("s", in);
+  const auto chosen = results("if(b, x, -1)", in);
   for (size_t i = 0; i < values.size(); ++i) {
     INFO(i);
     const bool null = i % 7 == 0;
@@ -381,6 +383,8 @@ TEST_CASE("Expression: batches longer than a chunk keep rows and errors in place
     REQUIRE(texts[i] == (i % 1000 == 999 ? "'BAD!'" : "'5!'"));
     const std::string flag = i % 3 != 0 ? "false" : null ? "null" : i > 100 ? "true" : "false";
     REQUIRE(flags[i] == flag);
+    REQUIRE(plain[i] == (i % 1000 == 999 ? "'bad'" : "'5'"));
+    REQUIRE(chosen[i] == (i % 3 != 0 ? "-1" : null ? "null" : std::to_string(i)));
   }
 }
 

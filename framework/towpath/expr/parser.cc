@@ -85,7 +85,7 @@ class Parser {
       if (lower == "between") hint = "write x >= a and x <= b";
       if (lower == "like") hint = "write starts_with, contains or matches";
     }
-    if (token.is("=") || token.is("is")) hint = "write ==, or is null";
+    if (token.is("*") && at_ > 0 && tokens_[at_ - 1].is("(")) hint = "all rows: count()";
     throw ExpressionError(
         token.offset, token.length,
         format("{} stands where {} is wanted", text_.substr(token.offset, token.length), wanted),

@@ -2,6 +2,7 @@
 #include <string_view>
 #include <utility>
 
+#include "towpath/expr/constants.h"
 #include "towpath/expr/functions.h"
 #include "towpath/expr/kernels.h"
 #include "towpath/expr/key_hash.h"

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "towpath/expr/ast.h"
@@ -67,11 +68,17 @@ class Typer {
 // "an int", "a date".
 std::string with_article(Type type);
 
-NodePtr constant_null(Type type);
-NodePtr constant_bool(bool value);
-NodePtr constant_int(int64_t value, Type type = Type::kInt);  // timestamp too
-NodePtr constant_float(double value);
-NodePtr constant_date(int32_t days);
-NodePtr constant_text(std::string_view value, Type type = Type::kString);
+inline bool is_number(Type type) { return type == Type::kInt || type == Type::kFloat; }
+inline bool is_text(Type type) { return type == Type::kString || type == Type::kBinary; }
+inline bool is_time(Type type) { return type == Type::kDate || type == Type::kTimestamp; }
+
+// A list of nodes, which are moved in.
+template <class... Nodes>
+std::vector<NodePtr> list_of(Nodes... nodes) {
+  std::vector<NodePtr> list;
+  list.reserve(sizeof...(nodes));
+  (list.push_back(std::move(nodes)), ...);
+  return list;
+}
 
 }  // namespace towpath::expr
