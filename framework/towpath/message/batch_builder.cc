@@ -314,7 +314,7 @@ void BatchBuilder::write(const Layout& layout, char* image) const {
     end = piece.at + piece.size;
   }
   std::memset(image + end, 0, layout.head_at - end);
-  std::memcpy(image + layout.head_at, layout.head.data(), layout.head.size());
+  layout.head.copy(image + layout.head_at, layout.head.size());
 }
 
 Batch BatchBuilder::to_batch() const {

@@ -30,7 +30,7 @@ struct Encoder::State {
 
 namespace {
 
-uint32_t checked_size(size_t size) {
+uint32_t checked(size_t size) {
   if (size > std::numeric_limits<uint32_t>::max()) {
     throw NotSerialisable(
         format("{} bytes or values at once; MessagePack allows 4294967295", size));
@@ -93,17 +93,17 @@ void Encoder::real(double value) {
 }
 
 void Encoder::string(std::string_view value) {
-  const uint32_t size = checked_size(value.size());
-  state_->packer.pack_str(size).pack_str_body(value.data(), size);
+  state_->packer.pack_str(checked(value.size()));
+  state_->stream.bytes.append(value);
 }
 
 void Encoder::binary(std::string_view value) {
-  const uint32_t size = checked_size(value.size());
-  state_->packer.pack_bin(size).pack_bin_body(value.data(), size);
+  state_->packer.pack_bin(checked(value.size()));
+  state_->stream.bytes.append(value);
 }
 
-void Encoder::array(size_t size) { state_->packer.pack_array(checked_size(size)); }
-void Encoder::map(size_t size) { state_->packer.pack_map(checked_size(size)); }
+void Encoder::array(size_t size) { state_->packer.pack_array(checked(size)); }
+void Encoder::map(size_t size) { state_->packer.pack_map(checked(size)); }
 void Encoder::object(const Object& value) { encode_object(*this, value, 0); }
 void Encoder::raw(std::string_view encoded) { state_->stream.bytes.append(encoded); }
 
