@@ -30,7 +30,7 @@ PAGE = os.sysconf("SC_PAGESIZE")
 ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def until(holds, seconds, what):
+def until(holds, seconds, what, pause=0.004):
     """Polls until `holds()` is true and returns its value; fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
@@ -39,7 +39,7 @@ def until(holds, seconds, what):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.004)
+        time.sleep(pause)
 
 
 def processes():
@@ -92,6 +92,19 @@ def memory(pid, field):
         except OSError:
             return 0
     raise AssertionError(f"no field {field}")
+
+
+def anonymous_files(pid):
+    """Bytes of memory that the process's memfds take; what is mapped twice counts once."""
+    sizes = {}
+    try:
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            if os.readlink(f"/proc/{pid}/fd/{entry}").startswith("/memfd:"):
+                status = os.stat(f"/proc/{pid}/fd/{entry}")
+                sizes[status.st_ino] = status.st_blocks * 512
+    except OSError:
+        pass  # it is ending
+    return sum(sizes.values())
 
 
 def reap():

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import unittest
 
-from harness import PLAIN, TowpathTest, memory, until
+from harness import PLAIN, TowpathTest, anonymous_files, memory, until
 
 MIB = 1 << 20
 
@@ -79,27 +79,28 @@ class Memory(TowpathTest):
             for pid, name in [(running.pid, "coordinator"), *running.workers().items()]:
                 try:
                     most[name] = max(most.get(name, 0), memory(pid, "RssAnon"))
-                    arena = max(arena, memory(pid, "RssShmem"))
                 except (OSError, AssertionError):
                     pass  # it is ending
+            arena = max(arena, anonymous_files(running.pid))
             return running.ended()
 
-        until(ended, seconds, "the run's end")
+        until(ended, seconds, "the run's end", pause=0.05)
         running.wait()
         self.assertEqual(0, running.code, running.text())
         self.assertGreaterEqual(len(most), 6, most)
         shown = {name: f"{value / MIB:.1f} MiB" for name, value in most.items()}
         for name, value in most.items():
             self.assertLess(value, 60 * MIB, f"{name}: {shown}")
-        # The arena is the one memory that they share.
-        self.assertLessEqual(arena, 65 * MIB, shown)
+        # The arena, and beside it at most a page or two of counters.
+        self.assertGreater(arena, 4 * MIB)
+        self.assertLessEqual(arena, 64 * MIB + (64 << 10), shown)
         stages = running.ledger()["stages"]
         self.assertEqual(rows, stages["rows"]["out"])
         self.assertEqual(900, stages["csv"]["in"])
         return stages
 
     def test_1_gb_of_rows_stay_within_a_memory_of_64_mib(self):
-        stages = self.bounded(self.ROWS, 200)
+        stages = self.bounded(self.ROWS, 500)
         self.assertGreater(stages["rows"]["bytes"], 1e9)
 
 
