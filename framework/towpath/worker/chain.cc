@@ -56,6 +56,7 @@ class Chain::Link final : public BatchConsumer {
   }
 
   bool finish(int port) {
+    outputs_.begin();
     const bool more = stage_ && stage_->finish(port, outputs_);
     outputs_.flush();
     return more;
@@ -120,6 +121,7 @@ bool Chain::finish(int port) {
 Source::Read Chain::read() {
   Link& first = *links_.front();
   const int64_t before = first.counts.out;
+  first.outputs().begin();
   const Source::Read read = first.source->read(first.outputs());
   first.outputs().flush();
   flush_from(1);
