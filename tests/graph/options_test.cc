@@ -103,7 +103,7 @@ TEST_CASE("Options: more than one worker needs a stage that can be shared out") 
   const std::string problems = problems_of(
       "  a: { generate: 5, workers: 2 }\n"
       "  b: { from: a, sort: n, workers: 2 }\n"
-      "  c: { from: b, core.merge: n, workers: 2 }\n"
+      "  c: { from: b, filter: n > 0 }\n"
       "  d: { from: c, steps: [ { filter: n > 0 }, { group: { by: n, k: count() } } ], workers: 2 "
       "}\n"
       "  e: { from: c, group: { by: n, k: count() }, workers: 65 }\n"
@@ -112,7 +112,6 @@ TEST_CASE("Options: more than one worker needs a stage that can be shared out") 
   CHECK(says(problems,
              "stage \"a\" can't have 2 workers: generate is a source, which reads in one process"));
   CHECK(says(problems, "stage \"b\" can't have 2 workers: sort must see all rows in one process"));
-  CHECK(says(problems, "stage \"c\" can't have 2 workers: core.merge works in one process only"));
   CHECK(says(problems,
              "stage \"d\" can't have 2 workers: group shares out its rows by key, which it can't "
              "do behind "
@@ -278,4 +277,12 @@ TEST_CASE("Params: an expression with an unknown one is a problem at its place")
       "  b: { from: a, filter: qty > $min }\n"
       "  out: { from: b, discard: {} }\n");
   CHECK(problems.find("conf/a.yaml:4:31: error: stage \"b\": ") != std::string::npos);
+}
+
+TEST_CASE("Options: the merge behind a keyed pool can't be written") {
+  const std::string problems = problems_of(
+      "  a: { generate: 5 }\n"
+      "  b: { from: a, core.merge: n }\n"
+      "  c: { from: b, discard: {} }\n");
+  CHECK(says(problems, "stage \"b\": \"core.merge\" can't be written in a pipeline"));
 }

@@ -25,6 +25,16 @@ std::string closing_line(const RunResult& result) {
 int run(const RunArguments& arguments) {
   const std::optional<Plan> plan = load_plan(arguments.config);
   if (!plan) return 2;
+  if (arguments.json) {
+    for (const PlanStage& stage : plan->stages) {
+      if (stage.steps.back().kind != "print") continue;
+      std::cerr << format(
+          "towpath: --json prints the ledger on standard output, and stage \"{}\" prints its rows "
+          "there: leave out one of them\n",
+          stage.name);
+      return 2;
+    }
+  }
   Progress progress(STDERR_FILENO);
   RunOptions options;
   options.runs = arguments.run_dir;

@@ -108,6 +108,7 @@ int stages(const StagesArguments& arguments) {
     return 2;
   }
   for (const auto& [kind, entry] : scan.catalogue.entries()) {
+    if (kind.starts_with("core.")) continue;  // the planner's own
     std::cout << format("{:<16} {:<7} {}\n", kind, role_name(entry.spec), entry.spec.summary());
   }
   return 0;

@@ -246,14 +246,11 @@ class Coordinator {
       if (ledger_.all_ended()) {
         change(RunEvent::kStagesEnded);
         ledger_.begin_prepare();
-      } else if (const std::string stall = ledger_.stall(); !stall.empty() && !crew_->replacing()) {
+      } else if (ledger_.stall() && !crew_->replacing()) {
         // Only an empty answer makes it a stall: leases may be at hand.
         send_answers();
-        if (!ledger_.stall().empty() && !ledger_.relieve()) {
-          fault(format(
-              "the run stands still: memory: {} is too little for it{}; raise memory: in the YAML",
-              show_bytes(plan_.memory), stall));
-        }
+        const std::optional<Ledger::Stall> stall = ledger_.stall();
+        if (stall && !ledger_.relieve()) fault(describe_stall(*stall));
       }
     }
     if (state_ == RunState::kPreparing && ledger_.all_prepared()) {
@@ -269,6 +266,23 @@ class Coordinator {
     if ((state_ == RunState::kEnding || stopping()) && host_.alive() == 0)
       change(RunEvent::kAllLeft);
     if (stopping()) press_on();
+  }
+
+  std::string describe_stall(const Ledger::Stall& stall) const {
+    if (!stall.waiting.empty()) {
+      return format(
+          "the run stands still: memory: {} is too little for it{}; raise memory: in the YAML",
+          show_bytes(plan_.memory), stall.waiting);
+    }
+    std::string text = "bug: the run stands still, though nothing waits for room;";
+    for (const PlanEdge& edge : plan_.edges) {
+      const Ledger::EdgeCounts counts = ledger_.edge_counts(edge.id);
+      text += format("\n  edge {} -> {} port {}: {} batches queued, {} of {} rows taken",
+                     plan_.stages[static_cast<size_t>(edge.from_stage)].name,
+                     plan_.stages[static_cast<size_t>(edge.to_stage)].name, edge.to_port,
+                     counts.queued, counts.taken, counts.released);
+    }
+    return text;
   }
 
   void take_rejects() {

@@ -388,21 +388,22 @@ bool Ledger::all_committed() const {
   });
 }
 
-std::string Ledger::stall() const {
-  if (computing_ > 0 || all_ended() || !rejects_.empty()) return "";
-  std::string text;
+std::optional<Ledger::Stall> Ledger::stall() const {
+  if (computing_ > 0 || all_ended() || !rejects_.empty()) return std::nullopt;
+  Stall stall;
   for (const StageRecord& stage : stages_) {
     for (const SeatRecord& seat : stage.seats) {
-      if (seat.state == WorkerState::kStarting || seat.state == WorkerState::kGone) return "";
+      if (seat.state == WorkerState::kStarting || seat.state == WorkerState::kGone)
+        return std::nullopt;
     }
     for (const LeaseRecord& lease : stage.leases) {
       if (lease.state != LeaseState::kWaiting) continue;
-      text += format("\n  stage \"{}\" waits for {} bytes of room", stage.plan->name,
-                     lease.want->bytes);
+      stall.waiting += format("\n  stage \"{}\" waits for {} bytes of room", stage.plan->name,
+                              lease.want->bytes);
       break;
     }
   }
-  return text.empty() ? "\n  no stage has anything to do" : text;
+  return stall;
 }
 
 // ── counts ──

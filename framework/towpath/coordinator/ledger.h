@@ -92,9 +92,11 @@ class Ledger {
   void begin_commit();
   bool all_committed() const;
 
-  // Nothing runs, nothing can be granted, and it is not the end: names who waits for what. Empty:
-  // it goes on.
-  std::string stall() const;
+  // Nothing runs, nothing can be granted, and it is not the end. None: it goes on.
+  struct Stall {
+    std::string waiting;  // who waits for how much room; empty: nobody does
+  };
+  std::optional<Stall> stall() const;
   // In a stall: gives the lowest waiting lease room beyond its edge's share, if the arena has it.
   bool relieve();
 

@@ -87,8 +87,18 @@ class StageReader {
     graph_.stages.push_back(std::move(stage));
   }
 
+  // The merge behind a keyed pool belongs to the planner: its inputs are ports, which `from` has
+  // not.
+  bool is_planners(const Node& kind, const std::string& what) {
+    if (kind.text != "core.merge") return false;
+    document_.add(kind, format("{}: \"{}\" can't be written in a pipeline", what, kind.text),
+                  "the planner puts it behind a pool of group; to join rows in order, use sort");
+    return true;
+  }
+
   GraphStep read_step(const Node& key, const Node& value, const std::string& what) {
     GraphStep step;
+    if (is_planners(key, what)) return step;
     step.kind = catalogue_.find(key.text);
     step.key = &key;
     step.value = &value;
@@ -134,6 +144,7 @@ class StageReader {
 
   GraphStep read_bare_step(const Node& item, const std::string& what) {
     GraphStep step;
+    if (is_planners(item, what)) return step;
     step.kind = catalogue_.find(item.text);
     step.key = step.value = &item;
     Node none = item;
