@@ -307,8 +307,8 @@ void Ledger::answer(std::vector<Work>& work, std::vector<GrantedRoom>& rooms) {
   bool starved = false;
   for (size_t id = stages_.size(); id-- > 0;) {
     StageRecord& stage = stages_[id];
+    grant_rooms(stage);  // also to a sink that has read all: its commit may refuse rows
     if (stage.ended) continue;
-    grant_rooms(stage);
     bool idle_left = false;  // what an idle sibling could not get, nobody prefetches
     const auto seat_at = [id](size_t number) {
       return Seat{static_cast<int>(id), static_cast<int>(number)};

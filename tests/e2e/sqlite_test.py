@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""A database changes when the run is complete, whole or not at all."""
+import json
+import signal
+import sqlite3
+import unittest
+
+from harness import TowpathTest, until
+
+
+class Sqlite(TowpathTest):
+    def database(self, *statements):
+        with sqlite3.connect(self.folder / "t.db") as connection:
+            return [connection.execute(statement).fetchall() for statement in statements]
+
+    def test_rows_that_the_table_refuses_are_rejects_of_the_sink(self):
+        self.database("CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (7)")
+        self.config('''
+  rows: { generate: { rows: 100, columns: { id: sequence } } }
+  db: { from: rows, sqlite.write: { path: t.db, table: t, mode: append } }''', "max_rejects: 1")
+        done = self.towpath("run", "t.yaml", "--json", code=3)
+        self.assertEqual([[(100, 5050)]], self.database("SELECT count(*), sum(id) FROM t"))
+        file = self.folder / ".towpath/runs" / done.ledger()["run"] / "rejects.jsonl"
+        reject, = [json.loads(line) for line in file.read_text().splitlines()]
+        self.assertEqual(("db", "generate", 7, '{"id":7}'), tuple(reject[key] for key in ("stage", "file", "line", "raw")))
+        self.assertIn("UNIQUE constraint failed: t.id", reject["reason"])
+
+    def test_many_refused_rows_do_not_stop_the_commit(self):
+        self.database("CREATE TABLE t (id INTEGER CHECK (id % 2 = 0))")
+        self.config('''
+  rows: { generate: { rows: 60000, columns: { id: sequence } } }
+  db: { from: rows, sqlite.write: { path: t.db, table: t, mode: append } }''', "memory: 32MiB\nmax_rejects: 30000")
+        stages = self.towpath("run", "t.yaml", "--json", code=3).ledger()["stages"]
+        self.assertEqual(30000, stages["db"]["rejected"])
+        self.assertEqual([[(30000,)]], self.database("SELECT count(*) FROM t"))
+
+    def test_an_interrupted_run_leaves_the_database_as_it_was(self):
+        self.database("CREATE TABLE t (old)", "INSERT INTO t VALUES ('kept')")
+        before = (self.folder / "t.db").read_bytes()
+        self.config('''
+  rows: { generate: { rows: 1000000000, columns: { id: sequence } } }
+  db: { from: rows, sqlite.write: { path: t.db, table: t, mode: replace } }''')
+        running = self.start("run", "t.yaml")
+        until(lambda: self.spooled() > 1 << 20, 30, "rows are spooled")
+        running.signal(signal.SIGINT)
+        running.wait(20)
+        self.assertEqual(130, running.code, running.text())
+        self.assertEqual(before, (self.folder / "t.db").read_bytes())
+        self.assertEqual(["t.db"], [path.name for path in self.folder.glob("t.db*")])
+
+    def spooled(self):
+        return sum(path.stat().st_size for path in self.folder.glob("*.spool"))
+
+    def test_a_table_that_is_there_already_is_named_before_anything_is_written(self):
+        self.database("CREATE TABLE t (id)")
+        self.config('''
+  rows: { generate: { rows: 10, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out.csv }
+  db: { from: rows, sqlite.write: { path: t.db, table: t } }''')
+        done = self.towpath("run", "t.yaml", code=1)
+        self.assertIn("set mode: replace or append", done.text())
+        self.assertFalse((self.folder / "out.csv").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
