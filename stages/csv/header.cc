@@ -7,10 +7,7 @@
 namespace csv {
 
 int64_t pass_preface(towpath::TextWindow& window, int64_t skip) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (!window.at_end() && window.text().starts_with(kByteOrderMark)) {
-    window.consume(kByteOrderMark.size());
-  }
+  towpath::pass_byte_order_mark(window);
   int64_t lines = 0;
   for (; lines < skip && !window.at_end(); ++lines) window.skip_line();
   return lines;

@@ -61,7 +61,7 @@ Type type_of(unsigned seen) {
 std::vector<Key> read_sample(const std::string& path) {
   InputFile file(path);
   TextWindow window(file);
-  json::pass_byte_order_mark(window);
+  pass_byte_order_mark(window);
   simdjson::dom::parser parser;
   std::vector<Key> keys;
   while (window.byte() < kSample) {

@@ -49,13 +49,6 @@ void encode_nested(towpath::Encoder& out, simdjson::dom::element value, size_t d
 
 }  // namespace
 
-void pass_byte_order_mark(towpath::TextWindow& window) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (!window.at_end() && window.text().starts_with(kByteOrderMark)) {
-    window.consume(kByteOrderMark.size());
-  }
-}
-
 void encode(towpath::Encoder& out, simdjson::dom::element value) { encode_nested(out, value, 1); }
 
 }  // namespace json

@@ -17,9 +17,6 @@ inline simdjson::error_code parse_line(simdjson::dom::parser& parser, std::strin
   return parser.parse(line.data(), line.size(), false).get(into);
 }
 
-// A byte order mark at the start of a file.
-void pass_byte_order_mark(towpath::TextWindow& window);
-
 // Writes the value as MessagePack. Throws NotSerialisable when it is nested deeper than a message
 // may be.
 void encode(towpath::Encoder& out, simdjson::dom::element value);

@@ -127,7 +127,7 @@ std::string JsonlRead::parse(std::string_view line) {
 }
 
 bool JsonlRead::begin(FileText& file, Outputs&, bool) {
-  json::pass_byte_order_mark(file.window());
+  pass_byte_order_mark(file.window());
   return true;
 }
 

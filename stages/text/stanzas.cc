@@ -199,6 +199,11 @@ void Stanzas::pass(FileText& file, std::string_view stanza, int64_t lines) {
   }
 }
 
+bool Stanzas::begin(FileText& file, Outputs&, bool) {
+  pass_byte_order_mark(file.window());
+  return true;
+}
+
 void Stanzas::read(FileText& file, Outputs& outputs) {
   Output& out = outputs.main();
   std::vector<ColumnBuilder*> columns;

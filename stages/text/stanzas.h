@@ -19,6 +19,7 @@ class Stanzas final : public towpath::FileReader {
     std::string lines;
   };
 
+  bool begin(towpath::FileText& file, towpath::Outputs& out, bool resumed) override;
   void read(towpath::FileText& file, towpath::Outputs& out) override;
   // The stanza that begins at the window, after empty lines have been consumed; false at the end.
   static bool next(towpath::FileText& file, std::string_view& stanza, int64_t& lines);

@@ -55,6 +55,13 @@ void TextWindow::skip_line() {
   }
 }
 
+void pass_byte_order_mark(TextWindow& window) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (!window.at_end() && window.text().starts_with(kByteOrderMark)) {
+    window.consume(kByteOrderMark.size());
+  }
+}
+
 std::optional<Line> next_line(TextWindow& window) {
   std::string_view text = window.text();
   size_t newline = text.find('\n');

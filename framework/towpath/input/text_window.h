@@ -53,6 +53,9 @@ class TextWindow {
   bool ended_ = false;
 };
 
+// Consumes a UTF-8 byte order mark, if the window begins with one.
+void pass_byte_order_mark(TextWindow& window);
+
 struct Line {
   std::string_view text;  // without its "\n" or "\r\n"
   uint64_t byte = 0;      // where it begins

@@ -44,7 +44,10 @@ TEST_CASE("text.stanzas: a row is a block of keys and values") {
 
 TEST_CASE("text.stanzas: a list of columns keeps the keys as names") {
   const TempFolder folder;
-  const auto result = read(folder.file("a", "A-B: 1\n"), "columns: [A-B]");
+  const auto result = read(folder.file("a",
+                                       "\xef\xbb\xbf"
+                                       "A-B: 1\n"),
+                           "columns: [A-B]");
   CHECK(result.rows == StageTester::Rows{{{"A-B", "1"}}});
 }
 
