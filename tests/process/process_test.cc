@@ -328,6 +328,34 @@ TEST_CASE("Process: stdin is /dev/null and the streams go where Options say") {
   }
 }
 
+TEST_CASE("Process: a parent without standard streams has children all the same") {
+  PipeEnds out;
+  Process parent(
+      [](Descriptor to) {
+        for (const int fd : {0, 1, 2}) ::close(fd);
+        for (const Method method : methods()) {
+          Process child(
+              Options{.method = method},
+              [](Descriptor up) {
+                std::printf("to nowhere");
+                for (const int fd : {0, 1, 2}) {
+                  if (::fcntl(fd, F_GETFD) < 0) throw Invalid("a standard stream is closed");
+                }
+                write_text(up.fd, "ran;");
+              },
+              to);
+          child.start();
+          child.join();
+          if (child.exitcode() != 0) write_text(to.fd, child.error().value_or("no error"));
+        }
+      },
+      Descriptor{out.write.get()});
+  parent.start();
+  REQUIRE(parent.join(kSoon));
+  CHECK(parent.exitcode() == 0);
+  CHECK(out.drain() == (methods().size() == 3 ? "ran;ran;ran;" : "ran;ran;"));
+}
+
 TEST_CASE("Process: environment of Options and working directory of the parent are the child's") {
   const TestFolder folder;
   const auto before = std::filesystem::current_path();

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,8 +34,9 @@ constexpr int kLine = 3;             // where the child finds its line
 constexpr size_t kTitleSpace = 300;  // argv is where a process's title is written
 constexpr size_t kStackBytes = 64 * 1024;
 
-std::string& program_name() {
-  static std::string name;
+// main's argv[0], once init has been called.
+std::optional<std::string>& program_name() {
+  static std::optional<std::string> name;
   return name;
 }
 
@@ -156,8 +158,8 @@ Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
   if (!null) throw_errno("open(/dev/null)");
   const std::string role_text(role_name(role));
   const std::string title_space(kTitleSpace, ' ');
-  const std::array<const char*, 5> argv{program_name().c_str(), kMark.data(), role_text.c_str(),
-                                        title_space.c_str(), nullptr};
+  const std::array<const char*, 5> argv{program_name().value().c_str(), kMark.data(),
+                                        role_text.c_str(), title_space.c_str(), nullptr};
   const Stack stack;
   Plan plan{argv.data(),
             environ,
@@ -182,7 +184,7 @@ Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
 
 void remember_program(int argc, char** argv) { program_name() = argc > 0 ? argv[0] : "towpath"; }
 
-bool program_remembered() { return !program_name().empty(); }
+bool program_remembered() { return program_name().has_value(); }
 
 bool is_marked(int argc, char** argv) { return argc >= 3 && argv[1] == kMark; }
 

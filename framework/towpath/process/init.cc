@@ -1,8 +1,5 @@
 #include "towpath/process/init.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -13,20 +10,12 @@
 #include "towpath/process/forkserver.h"
 #include "towpath/process/job.h"
 #include "towpath/process/keep_folder.h"
+#include "towpath/process/standard_streams.h"
 #include "towpath/process/title.h"
 #include "towpath/process/title_space.h"
 
 namespace towpath {
 namespace {
-
-// A number of a closed standard stream would be given to the next file opened, and printing would
-// write there.
-void open_standard_streams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) >= 0) continue;
-    if (::open("/dev/null", O_RDWR) != fd) throw_errno("open(/dev/null)");
-  }
-}
 
 [[noreturn]] void run_role(Marked mark) {
   switch (mark.role) {

@@ -17,6 +17,7 @@
 #include "towpath/base/format.h"
 #include "towpath/base/log.h"
 #include "towpath/process/identity.h"
+#include "towpath/process/standard_streams.h"
 #include "towpath/process/target.h"
 #include "towpath/process/this_process.h"
 #include "towpath/process/title.h"
@@ -155,6 +156,7 @@ void run_forked_child(UniqueFd line, Job job, std::vector<UniqueFd> fds) {
   ::on_exit(&end_of_forked_child, nullptr);
   close_private_fds_of_parent();
   try {
+    open_standard_streams();
     bind_to_parent(job.parent);
   } catch (...) {
     tell(job.name, line.get(), describe_exception());

@@ -42,8 +42,26 @@ size_t count_threads() {
   return threads;
 }
 
-// A copy of a standard stream for the child; none if it is closed here.
-UniqueFd copy_of(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+// A copy that is no standard stream; none of what is closed.
+UniqueFd copy_of(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)); }
+
+// None if it was removed, or may not be opened: then the child begins elsewhere.
+UniqueFd working_directory() {
+  const UniqueFd folder(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return copy_of(folder.get());
+}
+
+// What travels to a child: its Job, and streams and folder for it; the arguments' descriptors stay
+// in the Call until the child has them.
+struct Parcel {
+  Job job;
+  std::vector<UniqueFd> own;
+  std::vector<int> fds;  // all, as the Job counts them
+};
+
+void send_parcel(int line, const Parcel& parcel) {
+  send_packet(line, to_bytes(parcel.job), parcel.fds, kStartTimeout);
+}
 
 }  // namespace
 
@@ -69,10 +87,10 @@ struct Process::State {
       throw Invalid(format("{}: process {} is closed", what, options.name));
   }
 
-  std::pair<Job, std::vector<UniqueFd>> make_job();
-  void start_by_forkserver(const Job& job, const std::vector<UniqueFd>& fds);
-  void start_by_exec(const Job& job, const std::vector<UniqueFd>& fds);
-  void start_by_fork(Job job, std::vector<UniqueFd> fds);
+  Parcel pack() const;
+  void start_by_forkserver(const Parcel& parcel);
+  void start_by_exec(const Parcel& parcel);
+  void start_by_fork(Parcel parcel);
   bool await_started();
 
   bool ended(Millis timeout);
@@ -80,13 +98,14 @@ struct Process::State {
   void send_signal(int signal) const;
 };
 
-std::pair<Job, std::vector<UniqueFd>> Process::State::make_job() {
-  Job job;
-  std::vector<UniqueFd> fds;
-  const auto add = [&fds](UniqueFd fd) {
+Parcel Process::State::pack() const {
+  Parcel parcel;
+  Job& job = parcel.job;
+  const auto add = [&parcel](UniqueFd fd) {
     if (!fd) return -1;
-    fds.push_back(std::move(fd));
-    return static_cast<int>(fds.size()) - 1;
+    parcel.fds.push_back(fd.get());
+    parcel.own.push_back(std::move(fd));
+    return static_cast<int>(parcel.fds.size()) - 1;
   };
   job.parent = ::getpid();
   job.name = options.name;
@@ -94,26 +113,14 @@ std::pair<Job, std::vector<UniqueFd>> Process::State::make_job() {
   job.env = options.env;
   job.stdout_at = add(copy_of(options.stdout_fd < 0 ? STDOUT_FILENO : options.stdout_fd));
   job.stderr_at = add(copy_of(options.stderr_fd < 0 ? STDERR_FILENO : options.stderr_fd));
-  // A working directory that was removed, or may not be opened, is not handed on.
-  job.folder_at = add(UniqueFd(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)));
-  job.arguments_at = static_cast<int>(fds.size());
+  job.folder_at = add(working_directory());
+  job.arguments_at = static_cast<int>(parcel.fds.size());
+  for (const UniqueFd& fd : call.descriptors) parcel.fds.push_back(fd.get());
   job.function = locate_code(reinterpret_cast<const void*>(call.function));
   job.thunk = locate_code(reinterpret_cast<const void*>(call.thunk));
-  job.arguments = std::move(call.arguments);
-  for (UniqueFd& fd : call.descriptors) fds.push_back(std::move(fd));
-  call = {};
-  return {std::move(job), std::move(fds)};
+  job.arguments = call.arguments;
+  return parcel;
 }
-
-namespace {
-
-void send_job(int line, const Job& job, const std::vector<UniqueFd>& fds) {
-  std::vector<int> numbers;
-  for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
-  send_packet(line, to_bytes(job), numbers, kStartTimeout);
-}
-
-}  // namespace
 
 // Whether the child is there; false: its forkserver died before it was.
 bool Process::State::await_started() {
@@ -142,11 +149,11 @@ bool Process::State::await_started() {
   return true;
 }
 
-void Process::State::start_by_forkserver(const Job& job, const std::vector<UniqueFd>& fds) {
+void Process::State::start_by_forkserver(const Parcel& parcel) {
   for (int attempt = 1; attempt <= kForkserverAttempts; ++attempt) {
     auto [mine, its] = packet_pair();
     line = PrivateFd(std::move(mine));
-    send_job(line.get(), job, fds);
+    send_parcel(line.get(), parcel);
     const SubreaperWindow adopt_the_child;
     try {
       Forkserver::of_this_process().request(its.get());
@@ -160,7 +167,7 @@ void Process::State::start_by_forkserver(const Job& job, const std::vector<Uniqu
                      options.name, kForkserverAttempts));
 }
 
-void Process::State::start_by_exec(const Job& job, const std::vector<UniqueFd>& fds) {
+void Process::State::start_by_exec(const Parcel& parcel) {
   auto [mine, its] = packet_pair();
   line = PrivateFd(std::move(mine));
   Launched launched = exec_self(ExecRole::kChild, its.get(), Parenthood::kProcess);
@@ -169,13 +176,13 @@ void Process::State::start_by_exec(const Job& job, const std::vector<UniqueFd>& 
   its.reset();
   try {
     // Only now, when the child has its parent for good: it checks that when the job arrives.
-    send_job(line.get(), job, fds);
+    send_parcel(line.get(), parcel);
   } catch (const Closed&) {
     // It has ended already, as its exit code says.
   }
 }
 
-void Process::State::start_by_fork(Job job, std::vector<UniqueFd> fds) {
+void Process::State::start_by_fork(Parcel parcel) {
   if (const size_t threads = count_threads(); threads > 1) {
     throw Unsupported(
         format("process {}: fork in a process with {} threads: a lock held by another thread would "
@@ -191,7 +198,9 @@ void Process::State::start_by_fork(Job job, std::vector<UniqueFd> fds) {
   if (child < 0) throw_errno("fork");
   if (child == 0) {
     mine.reset();
-    run_forked_child(std::move(its), std::move(job), std::move(fds));
+    std::vector<UniqueFd> fds = std::move(parcel.own);
+    for (UniqueFd& fd : call.descriptors) fds.push_back(std::move(fd));
+    run_forked_child(std::move(its), std::move(parcel.job), std::move(fds));
   }
   line = PrivateFd(std::move(mine));
   pid = child;
@@ -275,19 +284,20 @@ void Process::start() {
         "child runs the "
         "program's file again and must not run the rest of main");
   }
-  auto [job, fds] = s.make_job();
+  Parcel parcel = s.pack();
   s.owner = ::getpid();
   switch (s.options.method.value_or(default_start_method())) {
     case Method::kForkserver:
-      s.start_by_forkserver(job, fds);
+      s.start_by_forkserver(parcel);
       break;
     case Method::kSpawn:
-      s.start_by_exec(job, fds);
+      s.start_by_exec(parcel);
       break;
     case Method::kFork:
-      s.start_by_fork(std::move(job), std::move(fds));
+      s.start_by_fork(std::move(parcel));
       break;
   }
+  s.call = {};
   s.life = State::Life::kStarted;
 }
 

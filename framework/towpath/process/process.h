@@ -65,6 +65,7 @@ class Process {
   ~Process();
 
   // Invalid: init is missing in main, or it was started before. Unsupported: kFork with threads.
+  // After a failure it may be tried again.
   void start();
   // Waits for the end and reaps: true when ended. Invalid before start.
   bool join(Millis timeout = kForever);
