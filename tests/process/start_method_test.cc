@@ -203,9 +203,8 @@ TEST_CASE("Method: a forkserver killed while it starts a child loses no start") 
   for (int i = 0; i < 60; ++i) {
     const int server = Forkserver::of_this_process().pid();
     std::atomic<bool> begun = false;
-    std::thread killer([&begun, server, i] {
-      while (!begun) {
-      }
+    std::jthread killer([&begun, server, i] {
+      begun.wait(false);
       const auto when = Clock::now() + std::chrono::microseconds(30 * i);
       while (Clock::now() < when) {
       }
@@ -214,6 +213,7 @@ TEST_CASE("Method: a forkserver killed while it starts a child loses no start") 
     PipeEnds out;
     Process process([](Descriptor to) { write_text(to.fd, "ran;"); }, Descriptor{out.write.get()});
     begun = true;
+    begun.notify_one();
     process.start();
     killer.join();
     REQUIRE(process.join(kSoon));

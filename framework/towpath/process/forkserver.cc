@@ -23,6 +23,7 @@ namespace {
 
 constexpr Millis kSendTimeout{10'000};
 constexpr Millis kEndTimeout{2'000};
+constexpr Millis kDyingTimeout{200};
 
 std::mutex mutex;
 
@@ -83,6 +84,12 @@ void Forkserver::request(int line) {
     server.reset();
     throw;
   }
+}
+
+void Forkserver::forget_if_dying() {
+  const std::lock_guard lock(mutex);
+  auto& server = Server::current();
+  if (server && wait_readable(server->pidfd.get(), kDyingTimeout)) server.reset();
 }
 
 bool Forkserver::is_running() {

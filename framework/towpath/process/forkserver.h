@@ -19,6 +19,9 @@ class Forkserver {
   // Hands `line` to a new child, which waits there for its Job. Closed: the server died; call
   // again.
   void request(int line);
+  // A child was lost before it answered. A server that is being killed still takes requests, and
+  // lets them fall: this waits for its end, so that the next request starts another.
+  void forget_if_dying();
   bool is_running();
   int pid();  // 0: none was started
 

@@ -162,6 +162,7 @@ void Process::State::start_by_forkserver(const Parcel& parcel) {
     }
     its.reset();
     if (await_started()) return;
+    Forkserver::of_this_process().forget_if_dying();
   }
   throw Error(format("process {}: the forkserver died {} times while it was to start it",
                      options.name, kForkserverAttempts));
