@@ -16,7 +16,7 @@ using namespace towpath;
 namespace {
 
 // Says hello, then sends back what it gets, until the pill.
-void echo(std::string address, std::string identity, Descriptor lifeline) {
+void echo(const std::string& address, const std::string& identity, Descriptor lifeline) {
   Dealer dealer(address, identity, lifeline.fd);
   dealer.send("hello");
   while (auto message = dealer.receive()) {

@@ -30,7 +30,7 @@ void be_middle(Descriptor up, Method method) {
   run_for_ever();
 }
 
-void be_keeper_owner(Descriptor up, std::string folder) {
+void be_keeper_owner(Descriptor up, const std::string& folder) {
   const Keeper keeper(folder);
   send_packet(up.fd, std::to_string(keeper.pid()));
   run_for_ever();

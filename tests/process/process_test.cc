@@ -21,7 +21,7 @@ struct Order {
   bool operator==(const Order&) const = default;
 };
 
-const Order kOrder{"a\0b", {1.5, -0.25}, {{"x", 1}, {"y", -2}}, {}};
+const Order kOrder{std::string("a\0b", 3), {1.5, -0.25}, {{"x", 1}, {"y", -2}}, {}};
 
 void check_arguments(int number, const Order& order, std::string_view view, const char* text) {
   if (number != -7) throw Invalid("number");

@@ -18,7 +18,7 @@ namespace towpath {
 namespace {
 
 // One socket message holds a byte that says where the packet's bytes are, then those bytes.
-constexpr size_t kInlineBytes = 64 * 1024;
+constexpr size_t kInlineBytes = size_t{64} * 1024;
 constexpr char kInline = 'i';
 constexpr char kInMemfd = 'm';  // the bytes are the content of the last descriptor
 

@@ -44,6 +44,7 @@ std::string stamp_of(const dl_phdr_info& module) {
   for (int i = 0; i < module.dlpi_phnum; ++i) {
     const ElfW(Phdr)& segment = module.dlpi_phdr[i];
     if (segment.p_type != PT_NOTE) continue;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader tells addresses as numbers.
     std::string id = build_id_in(reinterpret_cast<const char*>(module.dlpi_addr + segment.p_vaddr),
                                  segment.p_memsz);
     if (!id.empty()) return id;
@@ -100,7 +101,9 @@ void* resolve_code(const CodeAddress& address) {
       found = module.dlpi_addr + address.offset;
     return found != 0;
   });
-  if (found != 0) return reinterpret_cast<void*>(found);
+  if (found != 0) {
+    return reinterpret_cast<void*>(found);  // NOLINT(performance-no-int-to-ptr): as above
+  }
   const std::string module = address.module.empty() ? "the executable" : address.module;
   if (other_build) {
     throw Invalid(format("{} was replaced while the program ran: start the program again", module));

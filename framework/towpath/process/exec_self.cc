@@ -28,15 +28,16 @@
 
 // clone(2) under the name that ThreadSanitizer does not intercept: it takes every clone for a fork,
 // and would mark the memory that is still its own process's as a child's.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the C library's own.
 extern "C" int __clone(int (*run)(void*), void* stack, int flags, void* argument, ...);
 
 namespace towpath {
 namespace {
 
-constexpr std::string_view kMark = "--towpath-process";
+constexpr const char* kMark = "--towpath-process";
 constexpr int kLine = 3;             // where the child finds its line
 constexpr size_t kTitleSpace = 300;  // argv is where a process's title is written
-constexpr size_t kStackBytes = 64 * 1024;
+constexpr size_t kStackBytes = size_t{64} * 1024;
 
 // main's argv[0], once init has been called.
 std::optional<std::string>& program_name() {
@@ -162,8 +163,8 @@ Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
   if (!null) throw_errno("open(/dev/null)");
   const std::string role_text(role_name(role));
   const std::string title_space(kTitleSpace, ' ');
-  const std::array<const char*, 5> argv{program_name().value().c_str(), kMark.data(),
-                                        role_text.c_str(), title_space.c_str(), nullptr};
+  const std::array<const char*, 5> argv{program_name().value().c_str(), kMark, role_text.c_str(),
+                                        title_space.c_str(), nullptr};
   const Stack stack;
   Plan plan{argv.data(),
             environ,
@@ -190,7 +191,7 @@ void remember_program(int argc, char** argv) { program_name() = argc > 0 ? argv[
 
 bool program_remembered() { return program_name().has_value(); }
 
-bool is_marked(int argc, char** argv) { return argc >= 3 && argv[1] == kMark; }
+bool is_marked(int argc, char** argv) { return argc >= 3 && std::string_view(argv[1]) == kMark; }
 
 Marked parse_mark(int argc, char** argv) {
   expect(is_marked(argc, argv), "parse_mark: not a child's arguments");

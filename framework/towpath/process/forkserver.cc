@@ -119,6 +119,7 @@ void report_failure(int line, const std::string& text) {
 // hands the child up to the subreaper. The one in between borrows this process's memory, which
 // spares copying its page tables: so it changes nothing there.
 void fork_twice(UniqueFd& line, UniqueFd& server_line) {
+  // NOLINTNEXTLINE(bugprone-unsafe-functions): it may stop this process, which does nothing else.
   const pid_t between = ::vfork();
   if (between < 0) report_failure(line.get(), format("forkserver: vfork: {}", ::strerror(errno)));
   if (between != 0) return;

@@ -25,6 +25,8 @@
 namespace towpath {
 namespace {
 
+constexpr size_t kMaxText = size_t{32} * 1024;  // of an error that the parent is told
+
 // The parent is gone, so nobody wants this process's work or its exit code.
 [[noreturn]] void end_as_orphan() { ::_exit(EXIT_FAILURE); }
 
@@ -91,14 +93,14 @@ void tell(const std::string& name, int line, const std::string& what) {
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
   try {
     send_packet(
-        line, to_bytes(ChildMessage{.kind = FromChild::kFailed, .text = what.substr(0, 32 * 1024)}),
+        line, to_bytes(ChildMessage{.kind = FromChild::kFailed, .text = what.substr(0, kMaxText)}),
         {}, Millis{1'000});
   } catch (const Error&) {
     // The parent closed its end: it does not want to know.
   }
 }
 
-[[noreturn]] void run_job(Job job, std::vector<UniqueFd> fds) {
+[[noreturn]] void run_job(const Job& job, std::vector<UniqueFd> fds) {
   int code = EXIT_SUCCESS;
   try {
     settle(job, fds);
@@ -137,7 +139,7 @@ void run_child(UniqueFd line, pid_t between) {
     }
     become_child(job.name, static_cast<int>(job.parent), PrivateFd(std::move(line)),
                  job.default_method);
-    run_job(std::move(job), std::move(packet->fds));
+    run_job(job, std::move(packet->fds));
   } catch (const Closed&) {
     end_as_orphan();
   } catch (...) {
@@ -146,7 +148,7 @@ void run_child(UniqueFd line, pid_t between) {
   }
 }
 
-void run_forked_child(UniqueFd line, Job job, std::vector<UniqueFd> fds) {
+void run_forked_child(UniqueFd line, const Job& job, std::vector<UniqueFd> fds) {
   for (int signal = 1; signal < NSIG; ++signal) {
     ::signal(signal, signal == SIGINT ? SIG_IGN : SIG_DFL);
   }
@@ -164,7 +166,7 @@ void run_forked_child(UniqueFd line, Job job, std::vector<UniqueFd> fds) {
   }
   become_child(job.name, static_cast<int>(job.parent), PrivateFd(std::move(line)),
                job.default_method);
-  run_job(std::move(job), std::move(fds));
+  run_job(job, std::move(fds));
 }
 
 }  // namespace towpath

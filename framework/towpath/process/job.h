@@ -51,6 +51,6 @@ struct ChildMessage {
 // was between forkserver and child, it says kStarted.
 [[noreturn]] void run_child(UniqueFd line, pid_t between = 0);
 // A child that fork made: the job is in memory, its descriptors are inherited.
-[[noreturn]] void run_forked_child(UniqueFd line, Job job, std::vector<UniqueFd> fds);
+[[noreturn]] void run_forked_child(UniqueFd line, const Job& job, std::vector<UniqueFd> fds);
 
 }  // namespace towpath

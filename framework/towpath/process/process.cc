@@ -201,7 +201,7 @@ void Process::State::start_by_fork(Parcel parcel) {
     mine.reset();
     std::vector<UniqueFd> fds = std::move(parcel.own);
     for (UniqueFd& fd : call.descriptors) fds.push_back(std::move(fd));
-    run_forked_child(std::move(its), std::move(parcel.job), std::move(fds));
+    run_forked_child(std::move(its), parcel.job, std::move(fds));
   }
   line = PrivateFd(std::move(mine));
   pid = child;
