@@ -1,5 +1,6 @@
 #include "stages/core/print.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -162,6 +163,11 @@ void Print::flush() {
     const ssize_t written = ::write(STDOUT_FILENO, rest.data(), rest.size());
     if (written >= 0) {
       rest.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EAGAIN) {  // a terminal that another program made non-blocking
+      pollfd ready{STDOUT_FILENO, POLLOUT, 0};
+      ::poll(&ready, 1, -1);
+    } else if (errno == EPIPE) {
+      throw Closed("the reader of standard output has gone, so the rest can't be printed");
     } else if (errno != EINTR) {
       throw_errno("write(standard output)");
     }

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """However a run ends, nothing of it is left: no process, no socket, no half-written file."""
+import fcntl
 import os
+import pathlib
 import signal
+import subprocess
 import time
 import unittest
 
-from harness import TowpathTest, descendants, until
+from harness import PROGRAM, TowpathTest, descendants, until
 
 
 class Ends(TowpathTest):
@@ -29,8 +32,67 @@ class Ends(TowpathTest):
         running.signal(signal.SIGINT)
         running.wait(20)
         self.assertEqual(130, running.code, running.text())
+        self.assertIn(f"interrupted by SIGINT from pid {os.getpid()} ", running.text())
         self.assert_no_file()
         self.assert_nothing_is_left()
+
+    def test_an_interrupt_before_anything_runs_ends_with_130_too(self):
+        os.mkfifo(self.folder / "t.yaml")
+        running = self.start("run", "t.yaml")
+        # Once somebody opens the other end, the program is reading its config.
+        with open(self.folder / "t.yaml", "w"):
+            running.signal(signal.SIGTERM)
+            running.wait(20)
+        self.assertEqual(130, running.code, running.text())
+        self.assertIn("interrupted before the run began", running.text())
+        self.assert_nothing_is_left()
+
+    def test_a_reader_of_standard_output_that_leaves_ends_the_run_with_one_clear_line(self):
+        self.config('''
+  rows: { generate: { rows: 100000000000, columns: { id: sequence } } }
+  show: { from: rows, print: tsv }''')
+        reading, writing = os.pipe()
+        process = subprocess.Popen([str(PROGRAM), "run", "t.yaml", "--quiet"], cwd=self.folder, env=self.env,
+                                   stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE)
+        os.close(writing)
+        self.assertEqual(b"id\n1\n", os.read(reading, 5))
+        os.close(reading)
+        said = process.communicate(timeout=20)[1].decode()
+        self.assertEqual(1, process.returncode, said)
+        self.assertRegex(said, 'stage "show" .*the reader of standard output has gone')
+        self.assertNotIn("SIGPIPE", said)
+        self.assert_nothing_is_left()
+
+    def test_a_run_without_standard_streams_writes_what_it_should(self):
+        self.config('''
+  rows: { generate: { rows: 1000, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+        shell = f'exec "{PROGRAM}" run t.yaml <&- >&- 2>&-'
+        self.assertEqual(0, subprocess.run(["sh", "-c", shell], cwd=self.folder, env=self.env, timeout=20).returncode)
+        self.assertEqual(["id", *map(str, range(1, 1001))], self.read("out/rows.csv").decode().split())
+        self.assert_nothing_is_left()
+
+    def test_every_worker_holds_the_lock_of_the_run_while_it_lives(self):
+        running = self.endless()
+        lock, = self.folder.glob(".towpath/runs/*/run.lock")
+        workers = running.workers()
+        self.assertGreaterEqual(len(workers), 5)
+        for pid, name in workers.items():
+            held = [os.readlink(entry) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+            self.assertIn(str(lock.resolve()), held, name)
+        with open(lock) as file:
+            self.assertFalse(self.can_lock(file))
+            running.signal(signal.SIGKILL)
+            running.wait(5)
+            until(lambda: not descendants(), 1.0, "no process but zombies")
+            until(lambda: self.can_lock(file), 1.0, "the lock is free")
+
+    def can_lock(self, file):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def test_a_terminate_stops_the_run_as_an_interrupt_does(self):
         running = self.endless()

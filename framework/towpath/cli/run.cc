@@ -1,6 +1,8 @@
 #include <unistd.h>
 
+#include <csignal>
 #include <iostream>
+#include <string_view>
 
 #include "towpath/base/format.h"
 #include "towpath/base/quantity.h"
@@ -20,9 +22,21 @@ std::string closing_line(const RunResult& result) {
                 show_duration(Millis{static_cast<int64_t>(ledger.seconds * 1000)}), result.folder);
 }
 
+// Before the coordinator takes signals over there is nothing to stop or to remove.
+void leave_on_signals() {
+  const auto leave = [](int) {
+    constexpr std::string_view kText = "towpath: interrupted before the run began\n";
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
+    ::_exit(130);
+  };
+  ::signal(SIGINT, leave);
+  ::signal(SIGTERM, leave);
+}
+
 }  // namespace
 
 int run(const RunArguments& arguments) {
+  leave_on_signals();
   const std::optional<Plan> plan = load_plan(arguments.config);
   if (!plan) return 2;
   if (arguments.json) {
@@ -49,7 +63,8 @@ int run(const RunArguments& arguments) {
                         result.rejects);
   }
   if (result.exit_code == 130) {
-    std::cerr << "towpath: interrupted; nothing was published, partial files were removed\n";
+    std::cerr << format("towpath: {}; nothing was published, partial files were removed\n",
+                        result.message);
   } else if (result.exit_code == 1) {
     std::cerr << format("towpath: error: {}\n  the workers' log is {}/log\n", result.message,
                         result.folder);

@@ -25,6 +25,7 @@
 #include "towpath/coordinator/snapshots.h"
 #include "towpath/coordinator/states.h"
 #include "towpath/host/host.h"
+#include "towpath/input/partial_file.h"
 #include "towpath/memory/arena_view.h"
 #include "towpath/process/keeper.h"
 #include "towpath/run/run_db.h"
@@ -47,7 +48,7 @@ class Coordinator {
         folder_(RunFolder::create(options.runs, plan.pipeline)),
         session_(Session::create_own()),
         keeper_(session_.folder()),
-        host_(plan.memory),
+        host_(plan.memory, folder_.lock_fd()),
         ledger_(plan, host_.arena()),
         rejects_(folder_, plan),
         view_(UniqueFd(::fcntl(host_.arena().fd(), F_DUPFD_CLOEXEC, 0))),
@@ -102,13 +103,22 @@ class Coordinator {
   }
   void change(RunEvent event) { state_ = kRunLifecycle.after(state_, event); }
 
-  // ── workers ──
+  // ── workers, and what is told of them in log and run.db ──
 
   void note(const Member& member, const std::string& text) {
     const std::string name = crew_->name(member);
-    const std::string line = format("INFO/towpath worker {} {}\n", name, text);
-    [[maybe_unused]] const ssize_t written = ::write(log_.get(), line.data(), line.size());
+    log(format("worker {} {}", name, text));
     if (db_) db_->event(crew_->stage(member).name, name, text);
+  }
+
+  void note(const std::string& text) {
+    log(text);
+    if (db_) db_->event("", "", text);
+  }
+
+  void log(const std::string& text) {
+    const std::string line = format("INFO/towpath {}\n", text);
+    [[maybe_unused]] const ssize_t written = ::write(log_.get(), line.data(), line.size());
   }
 
   void restart_due() {
@@ -135,7 +145,8 @@ class Coordinator {
     if (stopping() || (member.pilled && ended.exitcode == 0)) return;
     note(member, format("ended: {}", show_exit(ended.exitcode)));
     if (stage.role == Role::kSink) {
-      return fault(death + "; a sink's death ends the run, nothing was published");
+      return fault(death + (publishing_ ? "; outputs may lack, or lie there as .partial files"
+                                        : "; a sink's death ends the run, nothing was published"));
     }
     if (state_ != RunState::kRunning || ledger_.ended(stage.id))
       return;  // it had nothing left to do
@@ -254,12 +265,13 @@ class Coordinator {
       }
     }
     if (state_ == RunState::kPreparing && ledger_.all_prepared()) {
-      db_->event("", "", "all sinks are prepared");
+      note("all sinks are prepared");
       db_->flush();
       change(RunEvent::kPrepared);
       ledger_.begin_commit();
     }
     if (state_ == RunState::kCommitting && ledger_.all_committed()) {
+      publishing_ = true;
       change(RunEvent::kCommitted);
       pill_all(Pill::kEnd);
     }
@@ -324,12 +336,18 @@ class Coordinator {
   }
 
   void take_signals() {
-    for (int count = signals_.take(); count > 0; --count) {
+    while (const std::optional<std::string> signal = signals_.take()) {
+      note(*signal);
       if (stopping()) {  // the second one
         host_.kill_all();
       } else if (!over()) {
         change(RunEvent::kSignal);
-        if (stopping()) begin_stop();
+        if (!stopping()) {  // too late: it is being published, unless that hangs
+          if (++late_signals_ > 1) host_.kill_all();
+          continue;
+        }
+        message_ = "interrupted by " + *signal;
+        begin_stop();
       }
     }
   }
@@ -359,6 +377,15 @@ class Coordinator {
     if (options_.observe) options_.observe(snapshot());
   }
 
+  // Sinks remove theirs when they stop; one that was killed could not.
+  void remove_partial_files() const {
+    for (const PlanStage& stage : plan_.stages) {
+      if (stage.role != Role::kSink) continue;
+      const Object* const path = stage.steps.front().values.find("path");
+      if (path != nullptr && path->is_string()) PartialFile::remove_stray(path->as_string());
+    }
+  }
+
   RunResult close() {
     RunResult result;
     if (state_ == RunState::kDone) {
@@ -367,6 +394,7 @@ class Coordinator {
     } else {
       result.exit_code = state_ == RunState::kInterrupted ? 130 : 1;
       if (message_.empty()) message_ = "interrupted";
+      if (!publishing_) remove_partial_files();
     }
     rejects_.finish();
     if (rejects_.count() > 0) result.rejects = rejects_.path();
@@ -409,6 +437,8 @@ class Coordinator {
   std::string message_;
   Clock::time_point began_, last_observed_{}, stop_began_{};
   int pressure_ = 0;
+  int late_signals_ = 0;
+  bool publishing_ = false;  // sinks were told to give files their names
 };
 
 }  // namespace

@@ -3,7 +3,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "towpath/base/error.h"
+#include "towpath/base/format.h"
 
 namespace towpath {
 
@@ -19,14 +22,20 @@ Signals::Signals(bool wanted) {
 }
 
 Signals::~Signals() {
+  while (take()) {  // one that came too late to stop anything must not kill the program now
+  }
   if (fd_) ::pthread_sigmask(SIG_SETMASK, &old_, nullptr);
 }
 
-int Signals::take() {
-  int count = 0;
+std::optional<std::string> Signals::take() {
   signalfd_siginfo info{};
-  while (fd_ && ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++count;
-  return count;
+  if (!fd_ || ::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) {
+    return std::nullopt;
+  }
+  const char* const name = ::sigabbrev_np(static_cast<int>(info.ssi_signo));
+  // The kernel itself sends what Ctrl-C on a terminal means.
+  if (info.ssi_code == SI_KERNEL) return format("SIG{} from the terminal", name);
+  return format("SIG{} from pid {} (uid {})", name, info.ssi_pid, info.ssi_uid);
 }
 
 }  // namespace towpath

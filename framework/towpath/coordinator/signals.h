@@ -1,5 +1,7 @@
 #pragma once
 #include <csignal>
+#include <optional>
+#include <string>
 
 #include "towpath/base/unique_fd.h"
 
@@ -13,7 +15,9 @@ class Signals {
   ~Signals();
 
   int fd() const { return fd_.get(); }
-  int take();  // how many have come since the last call
+  // The next one that has come, and who sent it: "SIGINT from the terminal", "SIGTERM from pid 4711
+  // (uid 1000)". None: there is none.
+  std::optional<std::string> take();
 
  private:
   sigset_t old_{};

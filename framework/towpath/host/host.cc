@@ -11,7 +11,8 @@
 
 namespace towpath {
 
-Host::Host(uint64_t memory) : arena_(memory), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+Host::Host(uint64_t memory, int run_lock)
+    : arena_(memory), run_lock_(run_lock), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) throw_errno("epoll_create1");
 }
 
@@ -25,7 +26,8 @@ int Host::start(int key, const WorkerStart& start, const Launch& launch) {
   options.method = launch.method;
   options.env = launch.env;
   options.stderr_fd = launch.log_fd;
-  Process process(options, worker_main, start, Descriptor{arena_.fd()}, lifeline_.watched());
+  Process process(options, worker_main, start, Descriptor{arena_.fd()}, lifeline_.watched(),
+                  Descriptor{run_lock_});
   process.start();
   epoll_event event{};
   event.events = EPOLLIN;

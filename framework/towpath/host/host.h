@@ -18,7 +18,8 @@ namespace towpath {
 // Death is what a process's pidfd says, never a time-out. Threads    one.
 class Host {
  public:
-  explicit Host(uint64_t memory);
+  // `run_lock` is handed to every worker (see RunFolder).
+  Host(uint64_t memory, int run_lock);
   Host(const Host&) = delete;
   ~Host();  // kills what still lives
 
@@ -50,6 +51,7 @@ class Host {
 
  private:
   Arena arena_;
+  const int run_lock_;
   Lifeline lifeline_;
   UniqueFd epoll_;
   std::map<int, Process> workers_;

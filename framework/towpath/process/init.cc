@@ -34,9 +34,9 @@ namespace {
 void init(int argc, char** argv) {
   find_title_space(argc, argv);
   remember_program(argc, argv);
-  if (!is_marked(argc, argv)) return;
   try {
     open_standard_streams();
+    if (!is_marked(argc, argv)) return;
     run_role(parse_mark(argc, argv));
   } catch (const std::exception& error) {
     const std::string text = format("towpath: {}\n", error.what());

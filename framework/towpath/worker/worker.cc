@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <csignal>
 #include <deque>
 #include <map>
 #include <memory>
@@ -24,8 +25,9 @@ namespace {
 constexpr auto kCommitDelay = std::chrono::milliseconds(1);
 constexpr Millis kIdlePause{50};
 
-// The run was stopped while a lease was in work.
-struct Stopped {};
+// Neither is a std::exception: a stage that catches those of its own must not swallow them.
+struct Stopped {};          // the run was stopped while a lease was in work
+struct CoordinatorGone {};  // nobody would hear what we have to say
 
 class WorkerServices final : public Services {
  public:
@@ -77,17 +79,15 @@ class Worker final : public Committer::Link {
       chain_->open(services_, start_.token);
       Ready ready;
       ready.next_port = chain_->next_port().value_or(-1);
-      dealer_.send(make_message(FromWorker::kReady, ready));
+      tell(FromWorker::kReady, ready);
       loop();
     } catch (const Stopped&) {
       chain_->discard();
-    } catch (const Closed&) {
-      throw;
     } catch (const std::exception& error) {
       Failed failed;
       failed.lease = lease_;
       failed.what = error.what();
-      dealer_.send(make_message(FromWorker::kFailed, failed));
+      tell(FromWorker::kFailed, failed);
       if (chain_) chain_->discard();
       await_pill();
       return 1;
@@ -98,17 +98,17 @@ class Worker final : public Committer::Link {
   // ── Committer::Link ──
 
   void send(const std::vector<Commit>& commits) override {
-    dealer_.send(make_message(FromWorker::kCommit, commits));
+    tell(FromWorker::kCommit, commits);
     last_sent_ = Clock::now();
   }
 
   void take_messages(bool wait) override {
     if (wait) {
       const auto began = Clock::now();
-      handle(*dealer_.receive(kForever));
+      handle(*hear(kForever));
       work_began_ += Clock::now() - began;  // waiting is not computing
     }
-    while (const std::optional<std::string> message = dealer_.receive(Millis{0})) handle(*message);
+    while (const std::optional<std::string> message = hear(Millis{0})) handle(*message);
     if (pill_ == Pill::kStop) throw Stopped{};
   }
 
@@ -118,6 +118,23 @@ class Worker final : public Committer::Link {
   }
 
  private:
+  template <class Body>
+  void tell(FromWorker kind, const Body& body) {
+    try {
+      dealer_.send(make_message(kind, body));
+    } catch (const Closed&) {
+      throw CoordinatorGone{};
+    }
+  }
+
+  std::optional<std::string> hear(Millis timeout) {
+    try {
+      return dealer_.receive(timeout);
+    } catch (const Closed&) {
+      throw CoordinatorGone{};
+    }
+  }
+
   void loop() {
     while (true) {
       // What is done is told at once when there is nothing else to do, and soon in any case.
@@ -218,13 +235,17 @@ class Worker final : public Committer::Link {
     committer_.send_queued();
     const int fd = chain_->wait_fd();
     const std::vector<int> fds = fd < 0 ? std::vector<int>{} : std::vector<int>{fd};
-    dealer_.wait(fds, fd < 0 ? kIdlePause : kForever);
+    try {
+      dealer_.wait(fds, fd < 0 ? kIdlePause : kForever);
+    } catch (const Closed&) {
+      throw CoordinatorGone{};
+    }
   }
 
   // The coordinator has the error and stops the run; leaving earlier would look like a death.
   void await_pill() {
     while (!pill_) {
-      if (const auto message = dealer_.receive(kForever)) handle(*message);
+      if (const auto message = hear(kForever)) handle(*message);
     }
   }
 
@@ -242,15 +263,16 @@ class Worker final : public Committer::Link {
 
 }  // namespace
 
-void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline) {
+void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline, Descriptor) {
   set_process_title("towpath: " + start.title);
   set_log_name(start.title);
+  // A reader that has gone is an error of the write, which says so; not a death.
+  ::signal(SIGPIPE, SIG_IGN);
   int code = 0;
   try {
     Worker worker(std::move(start), UniqueFd(arena.fd), lifeline.fd);
     code = worker.run();
-  } catch (const Closed&) {
-    // The coordinator is gone: nobody would hear what we have to say.
+  } catch (const CoordinatorGone&) {
     ::_exit(1);
   }
   if (code != 0) ::exit(code);

@@ -36,7 +36,8 @@ struct WorkerStart {
 
 // The loop in a stage's process: lease, run, commit, until the pill. Ends with exit code 0 after
 // the pill, and with _exit when the coordinator is gone (its end of `lifeline` has closed). Owns
-// both descriptors.
-void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline);
+// the descriptors. `run_lock` is only held, for as long as this process lives: whoever gets the
+// lock knows that no worker of the run is left.
+void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline, Descriptor run_lock);
 
 }  // namespace towpath
