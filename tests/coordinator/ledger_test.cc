@@ -83,6 +83,8 @@ struct Play {
     Commit commit;
     commit.lease = lease.id;
     commit.attempt = lease.attempt;
+    commit.part = lease.part;
+    commit.partitions = lease.partitions;
     commit.busy_us = 5000;
     return commit;
   }
@@ -257,6 +259,29 @@ TEST_CASE("Ledger: a part that was applied is skipped when its lease is leased a
   play.answer();
   REQUIRE(play.held[seat].front().id == lease.id);
   CHECK(play.held[seat].front().skip == std::vector<uint64_t>{1, 0});
+  CHECK(play.held[seat].front().part == 1);
+}
+
+TEST_CASE("Ledger: a part out of its turn or of other partitions is refused") {
+  PlanBuilder builder;
+  const int source = builder.stage("s", Role::kSource);
+  const int sink = builder.stage("k", Role::kSink);
+  builder.edge(source, sink);
+  Play play(builder.plan);
+  play.answer();
+  const Seat seat{source, 0};
+  const Lease lease = play.held[seat].front();
+  Commit part = Play::commit_of(lease);
+  part.final = false;
+  part.outputs.push_back(Play::small(0, "x", 1));
+  REQUIRE(play.ledger.commit(seat, Commit(part)));
+  CHECK_THROWS_AS(play.ledger.commit(seat, Commit(part)), Invalid);  // a second time
+  part.part = 2;
+  CHECK_THROWS_AS(play.ledger.commit(seat, Commit(part)), Invalid);  // one was left out
+  part.part = 1;
+  part.partitions = 1;
+  CHECK_THROWS_AS(play.ledger.commit(seat, Commit(part)), Invalid);
+  CHECK(play.ledger.edge_counts(0).released == 1);
 }
 
 TEST_CASE("Ledger: room on an edge is bounded and returns when its reader commits") {
@@ -282,6 +307,7 @@ TEST_CASE("Ledger: room on an edge is bounded and returns when its reader commit
       commit.final = false;
       commit.want = Want{0, size};
       REQUIRE(play.ledger.commit(writer, std::move(commit)));
+      ++leases.front().part;
       const size_t before = leases.front().grants.size();
       play.answer();
       if (leases.front().grants.size() == before) break;  // waits for room
@@ -326,6 +352,7 @@ TEST_CASE(
   // No answer in between: the next part comes while the ledger still thinks that the worker waits.
   Commit next = Play::commit_of(lease);
   next.final = false;
+  next.part = 1;
   next.outputs.push_back(Play::small(0, "x", 1));
   CHECK(play.ledger.commit(seat, std::move(next)));
   CHECK(play.ledger.edge_counts(0).released == 1);

@@ -135,6 +135,8 @@ TEST_CASE("Committer: a part that the stage names carries its cursor and counts"
   bench.committer.part("here");
   REQUIRE(bench.desk.sent.size() == 1);
   CHECK(bench.desk.sent[0].cursor == "here");
+  CHECK(bench.desk.sent[0].part == 0);
+  CHECK(bench.committer.finish().part == 1);
   CHECK(bench.desk.sent[0].counts.size() == 1);
 }
 

@@ -97,6 +97,14 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
   if (place.leases.empty() || place.leases.front() != commit.lease) return false;
   LeaseRecord& lease = *find_lease(stage, commit.lease);
   if (lease.attempt != commit.attempt) return false;
+  if (commit.part != lease.parts) {
+    throw Invalid(format("part {} of lease {} was committed, and part {} is due", commit.part,
+                         lease.id, lease.parts));
+  }
+  if (commit.partitions != owned_by(stage)) {
+    throw Invalid(
+        format("lease {} was committed for other partitions than it was given", lease.id));
+  }
   if (lease.state == LeaseState::kWaiting) {
     // Room granted ahead reached the worker when it had just asked: it goes on already.
     lease.want.reset();
@@ -115,6 +123,7 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
   if (commit.final) {
     close_lease(stage, lease, place, commit);
   } else {
+    ++lease.parts;
     if (commit.cursor) {
       lease.cursor = *commit.cursor;
       std::fill(lease.applied.begin(), lease.applied.end(), 0);

@@ -156,6 +156,7 @@ class Ledger {
     size_t from_input = 0;  // which of the stage's inputs it came by
     int seat = -1;
     uint32_t attempt = 1;
+    uint32_t parts = 0;  // applied
     std::string cursor;
     std::vector<uint64_t> applied;  // per output (and rejects): batches since the cursor
     std::vector<uint64_t> made;     // the same since the lease began
@@ -206,6 +207,9 @@ class Ledger {
   }
 
   void change(SeatRecord& seat, WorkerEvent event);  // keeps computing_ right
+  static uint64_t owned_by(const StageRecord& stage) {
+    return stage.plan->steps.front().context.partitions;
+  }
   int ports(const StageRecord& stage) const;
   int port_of(const StageRecord& stage, size_t input) const;
 

@@ -155,6 +155,8 @@ void Ledger::hand_out(Seat seat, LeaseRecord& lease) {
   Lease message;
   message.id = lease.id;
   message.attempt = lease.attempt;
+  message.part = lease.parts;
+  message.partitions = owned_by(stage);
   message.kind = lease.kind;
   message.port = lease.port;
   if (lease.input) {

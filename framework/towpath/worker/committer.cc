@@ -13,6 +13,9 @@ Committer::Committer(ArenaView& arena, std::vector<WorkerOutput> outputs, Link& 
 void Committer::begin(const Lease& lease) {
   lease_ = lease.id;
   attempt_ = lease.attempt;
+  part_ = lease.part;
+  epoch_ = lease.epoch;
+  partitions_owned_ = lease.partitions;
   skip_ = lease.skip;
   skip_.resize(outputs_.size() + 1);
   grants_ = lease.grants;
@@ -55,6 +58,9 @@ Commit Committer::make_part() {
   Commit commit;
   commit.lease = lease_;
   commit.attempt = attempt_;
+  commit.part = part_++;
+  commit.epoch = epoch_;
+  commit.partitions = partitions_owned_;
   commit.final = false;
   commit.outputs = std::exchange(filled_, {});
   return commit;

@@ -47,7 +47,8 @@ class Committer final : public BatchConsumer {
   const std::vector<WorkerOutput> outputs_;
   Link& link_;
   uint64_t lease_ = 0;
-  uint32_t attempt_ = 0;
+  uint32_t attempt_ = 0, part_ = 0;
+  uint64_t epoch_ = 0, partitions_owned_ = 0;
   std::vector<uint64_t> skip_;
   std::vector<Grant> grants_;
   std::vector<OutBatch> filled_;

@@ -64,7 +64,9 @@ struct Grant {
 struct Lease {
   uint64_t id = 0;
   uint32_t attempt = 0;
+  uint32_t part = 0;  // number of its next part: those before it were applied
   uint64_t epoch = 0;
+  uint64_t partitions = ~uint64_t{0};  // bit set: whose rows are this worker's, and whose state
   LeaseKind kind = LeaseKind::kProcess;
   int port = 0;
   BatchName batch;             // kProcess
@@ -72,7 +74,8 @@ struct Lease {
   std::string cursor;          // where the last applied part ended
   std::vector<uint64_t> skip;  // per output, rejects last: batches applied already since the cursor
   std::vector<Grant> grants;
-  TOWPATH_FIELDS(id, attempt, epoch, kind, port, batch, first_row, cursor, skip, grants)
+  TOWPATH_FIELDS(id, attempt, part, epoch, partitions, kind, port, batch, first_row, cursor, skip,
+                 grants)
 };
 
 // What one step of a chain did, and the rows it saw.
@@ -97,8 +100,10 @@ struct Want {
 struct Commit {
   uint64_t lease = 0;
   uint32_t attempt = 0;
+  uint32_t part = 0;  // counted over all attempts
   uint64_t epoch = 0;
-  bool final = true;  // false: a part
+  uint64_t partitions = ~uint64_t{0};  // as leased
+  bool final = true;                   // false: others follow
   std::vector<OutBatch> outputs;
   std::optional<std::string> cursor;  // of a part that the stage named; a source's token
   std::vector<StepCounts> counts;     // per step, since the last commit
@@ -110,8 +115,8 @@ struct Commit {
   int next_port = -1;                                      // of a stage that chooses its input
   uint64_t busy_us = 0;                                    // time computing since the last commit
   std::string position;                                    // kPrepare: the sink's
-  TOWPATH_FIELDS(lease, attempt, epoch, final, outputs, cursor, counts, counters, want, ended, idle,
-                 done, total, next_port, busy_us, position)
+  TOWPATH_FIELDS(lease, attempt, part, epoch, partitions, final, outputs, cursor, counts, counters,
+                 want, ended, idle, done, total, next_port, busy_us, position)
 };
 
 enum class Pill : uint8_t { kEnd, kStop };

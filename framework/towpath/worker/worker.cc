@@ -197,10 +197,11 @@ class Worker final : public Committer::Link {
       partition_rows(batch, start_.partition_by, partitions);
       batch = batch.with_partitions(std::move(partitions));
     }
-    const uint64_t owned = start_.steps.front().context.partitions;
-    if (owned != ~uint64_t{0}) {
+    if (lease.partitions != ~uint64_t{0}) {
       rows = 0;
-      for (int64_t row = 0; row < batch.rows(); ++row) rows += (owned >> batch.partition(row)) & 1;
+      for (int64_t row = 0; row < batch.rows(); ++row) {
+        rows += (lease.partitions >> batch.partition(row)) & 1;
+      }
     }
     chain_->process(batch.leased(lease.port, lease.cursor, lease.first_row), rows);
   }
