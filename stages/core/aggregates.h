@@ -15,8 +15,7 @@ namespace towpath::core {
 // values, count is 0 and all others are null.
 //
 // Sums       of integers are exact, however the values come; one that does not fit an int in the
-// end is a
-//            problem of its group. Floats are added in row order.
+//            end is a problem of its group. Floats are added in row order.
 // Order      of min and max: as in row_key.h, so NaN is the greatest.
 class Aggregate {
  public:

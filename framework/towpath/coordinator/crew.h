@@ -17,10 +17,10 @@ namespace towpath {
 // The worker processes of a run: which process sits in which seat, and when a dead one is replaced.
 //
 // Pace       the first to die is replaced at once; each that follows in a row, with no lease done
-// in between,
-//            waits twice as long, up to a second.
+//            in between, waits twice as long, up to a second.
 // Cap        8 deaths of a stage's workers in a row by their own doing, or 64 by SIGKILL, which
-// comes from outside. Threads    one.
+//            comes from outside.
+// Threads    one.
 class Crew {
  public:
   struct Member {

@@ -18,16 +18,14 @@
 // that it can be tested and modelled alone.
 //
 // Order      leases of a stage are granted in the order of its input and their outputs released in
-// that order,
-//            whatever order they are committed in. A fan-in takes the lowest (sequence, position in
-//            `from`).
+//            that order, whatever order they are committed in. A fan-in takes the lowest (sequence,
+//            position in `from`).
 // Room       an edge holds at most its share of the arena. The lowest uncommitted lease of a stage
-// has a
-//            reserve that the others can't take, and its parts are released at once: so it always
-//            goes on.
+//            has a reserve that the others can't take, and its parts are released at once: so it
+//            always goes on.
 // Death      what a dead worker held is leased again before anything else, first to last, to a
-// worker that
-//            holds nothing; outputs of its parts that were applied stand, and are skipped.
+//            worker that holds nothing; outputs of its parts that were applied stand, and are
+//            skipped.
 // Cost       an event costs O(stages + workers), whatever lies on the edges.
 // Threads    one.
 

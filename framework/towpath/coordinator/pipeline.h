@@ -26,11 +26,9 @@
 // any other.
 //
 // Errors     run() and rows() throw Invalid with all that is wrong with the pipeline, before
-// anything starts, and
-//            Error with the run's message when it fails.
+//            anything starts, and Error with the run's message when it fails.
 // Processes  towpath::init must be the first statement of main. The coordinator is a child process
-// of the
-//            program, so the program's threads, signals and memory are its own.
+//            of the program, so the program's threads, signals and memory are its own.
 // Threads    one object, one thread.
 
 namespace towpath {

@@ -76,10 +76,9 @@ extern const EdgeLifecycle kEdgeLifecycle;
 
 // ── run ──
 //
-//   running ──all stages ended──▶ preparing ──sinks prepared──▶ committing ──visible──▶ ending
-//   ──left──▶ done
-//      └──fault──▶ failing ──all gone──▶ failed        └──signal──▶ interrupting ──all gone──▶
-//      interrupted
+//   running ──stages ended──▶ preparing ──prepared──▶ committing ──visible──▶ ending ──left──▶ done
+//      │ fault ──▶ failing ──all gone──▶ failed
+//      └ signal ──▶ interrupting ──all gone──▶ interrupted
 enum class RunState : uint8_t {
   kRunning,
   kPreparing,

@@ -18,8 +18,9 @@
 // Types      found when compiled, so a wrong one is an error of `check`, never of a run.
 // Null       as in SQL: an operator on null gives null; and/or are three-valued.
 // Integers   exact: overflow, division by zero and a bad cast fail that row, which its stage
-// rejects. Source     DESIGN.md, "Expressions"; regular expressions are RE2's. Threads    a
-// compiled expression holds scratch memory: one thread at a time.
+//            rejects.
+// Source     DESIGN.md, "Expressions"; regular expressions are RE2's.
+// Threads    a compiled expression holds scratch memory: one thread at a time.
 
 namespace towpath {
 

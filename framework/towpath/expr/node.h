@@ -14,12 +14,10 @@
 // a time, so that scratch memory stays small and in the cache however large the batch.
 //
 // Nulls      a strict node is null where an argument is; the others decide themselves. Null slots
-// may hold
-//            anything below the root.
+//            may hold anything below the root.
 // Failures   a row that fails is null from there on; it is kept in a list by row, of which a row
-// that fails
-//            is a rare entry, and made words only at the end. `if`, `and`, `or` and coalesce drop
-//            the failures of what a row would not have evaluated.
+//            that fails is a rare entry, and made words only at the end. `if`, `and`, `or` and
+//            coalesce drop the failures of what a row would not have evaluated.
 
 namespace towpath::expr {
 

@@ -19,8 +19,7 @@
 // the YAML text and the plan. Pure: everything it must know of the world stands in PlanOptions.
 //
 // Errors     what is wrong becomes a problem of the document, all at once; nothing is thrown for a
-// mistake
-//            of the user.
+//            mistake of the user.
 // Lifetime   a graph points into the document and the catalogue.
 
 namespace towpath {

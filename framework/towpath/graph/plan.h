@@ -17,8 +17,7 @@
 // The planner has already
 //   - put a `files` stage before a reader that has a `path` and no `from`;
 //   - replaced a keyed pool of N workers by N members of one worker each, that all read the same
-//   output, and a
-//     merge behind them;
+//     output, and a merge behind them;
 //   - ordered stages so that every stage stands behind all it reads from.
 
 namespace towpath {

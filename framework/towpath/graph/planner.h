@@ -16,9 +16,8 @@ inline constexpr uint64_t kLeastRoom = 2 << 20;
 // `options` and `detector`.
 //
 // Memory     is shared out equally. Edges of one output whose readers are single processes hold the
-// same
-//            batches in the same order, so they have one share together; any other edge has one of
-//            its own.
+//            same batches in the same order, so they have one share together; any other edge has
+//            one of its own.
 std::optional<Plan> plan(Document& document, const Catalogue& catalogue, const PlanOptions& options,
                          const SchemaDetector& detector);
 

@@ -15,7 +15,8 @@
 namespace towpath {
 
 // What a run has on one machine: the arena, and the worker processes, which it starts and watches.
-// Death is what a process's pidfd says, never a time-out. Threads    one.
+// Death is what a process's pidfd says, never a time-out.
+// Threads    one.
 class Host {
  public:
   // `run_lock` is handed to every worker (see RunFolder).

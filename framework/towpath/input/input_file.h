@@ -11,9 +11,8 @@
 // zstd read them.
 //
 // Errors     SystemError when the file can't be opened or read. Invalid when a compressed file is
-// damaged or
-//            ends early: names the file and the byte of the file (not of the text) where that was
-//            seen.
+//            damaged or ends early: names the file and the byte of the file (not of the text) where
+//            that was seen.
 // Threads    one object, one thread.
 
 namespace towpath {

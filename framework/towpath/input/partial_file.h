@@ -12,8 +12,8 @@ namespace towpath {
 // is made durable with sync() and gets its name with publish(). What the file sinks write to.
 //
 // Errors     SystemError, naming call and path, also when the disk is full; Invalid when another
-// process
-//            writes the same file, or when the path names something that is not a regular file.
+//            process writes the same file, or when the path names something that is not a regular
+//            file.
 // Threads    one object, one thread.
 class PartialFile {
  public:

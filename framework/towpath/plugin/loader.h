@@ -10,12 +10,10 @@ namespace towpath {
 // A module with stages: a plugin that was loaded, or the running program.
 //
 // Loading    runs code of the plugin; only workers and the children that scan or detect do it. A
-// plugin stays
-//            loaded until the process ends, so what it hands out never dangles.
+//            plugin stays loaded until the process ends, so what it hands out never dangles.
 // Trust      the file and its folder must belong to root or the user, and others can't write them.
 // Errors     Invalid, naming the plugin and what to do: not a plugin, an ABI of another build, a
-// library or
-//            symbol that is missing, a file that others can change.
+//            library or symbol that is missing, a file that others can change.
 // Threads    any.
 class Plugin {
  public:

@@ -21,8 +21,7 @@ namespace towpath {
 //   event   what happened to workers: time, stage, worker, text
 //
 // Threads    writes are handed to a thread of its own, in order; the caller never waits for the
-// disk but in
-//            flush(). An error of the disk is thrown by the next call.
+//            disk but in flush(). An error of the disk is thrown by the next call.
 class RunDb {
  public:
   struct StageRow {

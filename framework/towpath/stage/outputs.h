@@ -15,9 +15,8 @@
 // steps to the next step, in StageTester to a list.
 //
 // Cuts       at `batch_rows` rows or kBatchBytes, only between rows: fixed by input and YAML alone.
-// A stage that
-//            works by columns may stage more than that at once; it is cut into several batches
-//            then. Only a row that is larger by itself makes an image larger than 1 MiB.
+//            A stage that works by columns may stage more than that at once; it is cut into several
+//            batches then. Only a row that is larger by itself makes an image larger than 1 MiB.
 // Threads    one.
 
 namespace towpath {

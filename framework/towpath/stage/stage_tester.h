@@ -22,7 +22,7 @@ namespace towpath {
 // rejects:
 //   - in batches of 4096, of 7 and of 1;
 //   - a stateful stage also with every partition saved, and restored into a fresh stage, after
-//   every commit;
+//     every commit;
 //   - a reader also with a death after every part: a fresh stage goes on from in.cursor();
 //   - a stage with a key also as a pool of two members, which together must put out the same rows.
 //
