@@ -129,18 +129,18 @@ TEST_CASE("ArenaView: what was mapped to read can't be written") {
         }) == SIGSEGV);
 }
 
-TEST_CASE("SharedMemory: it can grow only when made so and never shrink") {
-  SharedMemory fixed = SharedMemory::create("fixed", 8192);
+TEST_CASE("SealedMemory: it can grow only when made so and never shrink") {
+  SealedMemory fixed = SealedMemory::create("fixed", 8192);
   CHECK(fixed.size() == 8192);
   CHECK_THROWS_AS(fixed.grow(16384), SystemError);
   CHECK(ftruncate(fixed.fd(), 0) != 0);
 
-  SharedMemory growing = SharedMemory::create("growing", 4096, SharedMemory::Growth::kGrows);
+  SealedMemory growing = SealedMemory::create("growing", 4096, SealedMemory::Growth::kGrows);
   growing.grow(3 * 4096);
   growing.grow(4096);
   CHECK(growing.size() == 3 * 4096);
   CHECK(ftruncate(growing.fd(), 0) != 0);
-  const SharedMemory other = SharedMemory::adopt(duplicate(growing.fd()));
+  const SealedMemory other = SealedMemory::adopt(duplicate(growing.fd()));
   CHECK(other.size() == 3 * 4096);
   Mapping write(growing.fd(), 4096, 4096, Mapping::Access::kWrite);
   write.writable()[5] = 'x';

@@ -60,7 +60,7 @@ Arena::Arena(uint64_t limit_bytes) : limit_(limit_bytes / kPage * kPage) {
   }
   stride_ = most_windows * kArenaWindow;
   for (size_t i = 0; i < classes_.size(); ++i) classes_[i].base = i * stride_;
-  memory_ = SharedMemory::create("towpath-arena", classes_.size() * stride_);
+  memory_ = SealedMemory::create("towpath-arena", classes_.size() * stride_);
 }
 
 Arena::SizeClass& Arena::class_for(uint64_t bytes) {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "towpath/memory/block.h"
-#include "towpath/memory/shared_memory.h"
+#include "towpath/memory/sealed_memory.h"
 
 namespace towpath {
 
@@ -60,7 +60,7 @@ class Arena {
   uint64_t limit_;
   uint64_t stride_;  // from the base of one class to the next
   std::vector<SizeClass> classes_;
-  SharedMemory memory_;
+  SealedMemory memory_;
   uint64_t used_ = 0;
   uint64_t idle_ = 0;  // bytes of free blocks that have their pages
   uint64_t peak_ = 0;

@@ -8,7 +8,7 @@
 namespace towpath {
 
 ArenaView::ArenaView(UniqueFd arena, size_t windows)
-    : memory_(SharedMemory::adopt(std::move(arena))),
+    : memory_(SealedMemory::adopt(std::move(arena))),
       all_(memory_.fd(), 0, memory_.size(), Mapping::Access::kRead),
       most_windows_(std::max<size_t>(1, windows)) {}
 

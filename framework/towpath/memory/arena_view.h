@@ -6,7 +6,8 @@
 
 #include "towpath/base/unique_fd.h"
 #include "towpath/memory/block.h"
-#include "towpath/memory/shared_memory.h"
+#include "towpath/memory/mapping.h"
+#include "towpath/memory/sealed_memory.h"
 
 namespace towpath {
 
@@ -38,7 +39,7 @@ class ArenaView {
   };
   void check(const Block& block) const;
 
-  SharedMemory memory_;
+  SealedMemory memory_;
   Mapping all_;
   size_t most_windows_;
   std::list<Window> windows_;                                     // last used first

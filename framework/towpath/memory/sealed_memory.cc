@@ -1,9 +1,11 @@
-#include "towpath/memory/shared_memory.h"
+#include "towpath/memory/sealed_memory.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <utility>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -20,7 +22,7 @@ void set_size(int fd, uint64_t size) {
 
 }  // namespace
 
-SharedMemory SharedMemory::create(const std::string& name, uint64_t size, Growth growth) {
+SealedMemory SealedMemory::create(const std::string& name, uint64_t size, Growth growth) {
   UniqueFd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) throw_errno(format("memfd_create({})", name));
   set_size(fd.get(), size);
@@ -29,7 +31,7 @@ SharedMemory SharedMemory::create(const std::string& name, uint64_t size, Growth
   return {std::move(fd), size};
 }
 
-SharedMemory SharedMemory::adopt(UniqueFd fd) {
+SealedMemory SealedMemory::adopt(UniqueFd fd) {
   const int seals = ::fcntl(fd.get(), F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
     throw Invalid(
@@ -40,31 +42,10 @@ SharedMemory SharedMemory::adopt(UniqueFd fd) {
   return {std::move(fd), static_cast<uint64_t>(status.st_size)};
 }
 
-void SharedMemory::grow(uint64_t size) {
+void SealedMemory::grow(uint64_t size) {
   if (size <= size_) return;
   set_size(fd_.get(), size);
   size_ = size;
-}
-
-Mapping::Mapping(int fd, uint64_t offset, uint64_t size, Access access)
-    : size_(static_cast<size_t>(size)), pid_(::getpid()) {
-  if (!std::in_range<off_t>(offset)) throw Invalid(format("a mapping at {}", offset));
-  const int protection = access == Access::kWrite ? PROT_READ | PROT_WRITE : PROT_READ;
-  // NORESERVE: the owner of an arena reserves its pages; a view of all of it must not count again.
-  void* data = ::mmap(nullptr, size_, protection, MAP_SHARED | MAP_NORESERVE, fd,
-                      static_cast<off_t>(offset));
-  if (data == MAP_FAILED)
-    throw_errno(format("mmap({} bytes at {} of descriptor {})", size, offset, fd));
-  if (::madvise(data, size_, MADV_DONTFORK) != 0) {
-    const int error = errno;
-    ::munmap(data, size_);
-    throw SystemError("madvise(MADV_DONTFORK)", error);
-  }
-  data_ = static_cast<char*>(data);
-}
-
-Mapping::~Mapping() {
-  if (data_ != nullptr && pid_ == ::getpid()) ::munmap(data_, size_);
 }
 
 }  // namespace towpath
