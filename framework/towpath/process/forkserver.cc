@@ -12,10 +12,10 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/private_fd.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/job.h"
-#include "towpath/process/private_fd.h"
 #include "towpath/process/title.h"
 
 namespace towpath {

@@ -1,8 +1,8 @@
 #pragma once
 #include <string>
 
+#include "towpath/base/private_fd.h"
 #include "towpath/process/method.h"
-#include "towpath/process/private_fd.h"
 
 namespace towpath {
 

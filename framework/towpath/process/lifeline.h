@@ -1,6 +1,6 @@
 #pragma once
+#include "towpath/base/private_fd.h"
 #include "towpath/channel/descriptor.h"
-#include "towpath/process/private_fd.h"
 
 namespace towpath {
 

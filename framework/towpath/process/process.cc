@@ -14,12 +14,12 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/private_fd.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/exec_self.h"
 #include "towpath/process/forkserver.h"
 #include "towpath/process/identity.h"
 #include "towpath/process/job.h"
-#include "towpath/process/private_fd.h"
 #include "towpath/process/subreaper.h"
 #include "towpath/process/this_process.h"
 
@@ -115,7 +115,7 @@ Parcel Process::State::pack() const {
   job.stderr_at = add(copy_of(options.stderr_fd < 0 ? STDERR_FILENO : options.stderr_fd));
   job.folder_at = add(working_directory());
   job.arguments_at = static_cast<int>(parcel.fds.size());
-  for (const UniqueFd& fd : call.descriptors) parcel.fds.push_back(fd.get());
+  for (const PrivateFd& fd : call.descriptors) parcel.fds.push_back(fd.get());
   job.function = locate_code(reinterpret_cast<const void*>(call.function));
   job.thunk = locate_code(reinterpret_cast<const void*>(call.thunk));
   job.arguments = call.arguments;
@@ -200,7 +200,7 @@ void Process::State::start_by_fork(Parcel parcel) {
   if (child == 0) {
     mine.reset();
     std::vector<UniqueFd> fds = std::move(parcel.own);
-    for (UniqueFd& fd : call.descriptors) fds.push_back(std::move(fd));
+    for (PrivateFd& fd : call.descriptors) fds.push_back(fd.inherit());
     run_forked_child(std::move(its), parcel.job, std::move(fds));
   }
   line = PrivateFd(std::move(mine));

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "towpath/base/unique_fd.h"
+#include "towpath/base/private_fd.h"
 #include "towpath/channel/descriptor.h"
 #include "towpath/message/codec.h"
 
@@ -36,7 +36,7 @@ struct Call {
   Function function = nullptr;
   Thunk thunk = nullptr;
   std::string arguments;
-  std::vector<UniqueFd> descriptors;
+  std::vector<PrivateFd> descriptors;  // of its child alone, not of one that is forked meanwhile
 };
 
 namespace call {
@@ -78,8 +78,9 @@ Call make(R (*function)(P...), A&&... args) {
   Encoder out;
   out.array(sizeof...(P));
   (encode(out, static_cast<const Stored<P>&>(Stored<P>(std::forward<A>(args)))), ...);
-  return {reinterpret_cast<Call::Function>(function), &thunk<R, P...>, out.take(),
-          descriptors.take()};
+  Call call{reinterpret_cast<Call::Function>(function), &thunk<R, P...>, out.take(), {}};
+  for (UniqueFd& fd : descriptors.take()) call.descriptors.emplace_back(std::move(fd));
+  return call;
 }
 
 template <class T, class... A>

@@ -1,5 +1,8 @@
-#include "towpath/process/private_fd.h"
+#include "towpath/base/private_fd.h"
 
+#include <pthread.h>
+
+#include <atomic>
 #include <mutex>
 #include <set>
 
@@ -47,10 +50,28 @@ UniqueFd PrivateFd::release() {
   return std::move(fd_);
 }
 
+UniqueFd PrivateFd::inherit() {
+  const std::lock_guard lock(mutex());
+  open_fds().erase(fd_.get());
+  return std::move(fd_);
+}
+
 void close_private_fds_of_parent() {
   const std::lock_guard lock(mutex());
   for (const int fd : open_fds()) ::close(fd);
   open_fds().clear();
+}
+
+namespace {
+
+std::atomic<uint32_t> generation{0};
+const int counts_forks = ::pthread_atfork(nullptr, nullptr, [] { ++generation; });
+
+}  // namespace
+
+uint32_t fork_generation() {
+  (void)counts_forks;
+  return generation.load(std::memory_order_relaxed);
 }
 
 }  // namespace towpath

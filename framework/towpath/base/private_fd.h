@@ -1,6 +1,8 @@
 #pragma once
 #include <sys/types.h>
 
+#include <cstdint>
+
 #include "towpath/base/unique_fd.h"
 
 namespace towpath {
@@ -19,6 +21,8 @@ class PrivateFd {
   explicit operator bool() const { return static_cast<bool>(fd_); }
   void reset();
   UniqueFd release();
+  // For the child of a fork, before close_private_fds_of_parent(): this one it keeps.
+  UniqueFd inherit();
 
  private:
   UniqueFd fd_;
@@ -27,5 +31,9 @@ class PrivateFd {
 
 // For the child of a fork: closes every PrivateFd of its parent.
 void close_private_fds_of_parent();
+
+// How often the line of processes that led here has forked: a number that tells a child of fork
+// from its parent at the cost of a load.
+uint32_t fork_generation();
 
 }  // namespace towpath
