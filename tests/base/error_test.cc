@@ -6,7 +6,7 @@
 using namespace towpath;
 
 TEST_CASE("Error: a caller can catch by what it can do about it") {
-  CHECK_THROWS_AS(throw BufferTooShort("x"), Invalid);
+  CHECK_THROWS_AS(throw BufferTooShort("x", "message"), Invalid);
   CHECK_THROWS_AS(throw NotSerialisable("x"), Invalid);
   CHECK_THROWS_AS(throw Full("x"), Timeout);
   CHECK_THROWS_AS(throw Empty("x"), Timeout);

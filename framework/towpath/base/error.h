@@ -1,8 +1,10 @@
 #pragma once
+#include <memory>
 #include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace towpath {
 
@@ -22,9 +24,15 @@ class Invalid : public Error {
  public:
   using Error::Error;
 };
+// The message that did not fit comes with it, whole.
 class BufferTooShort : public Invalid {
  public:
-  using Invalid::Invalid;
+  BufferTooShort(const std::string& what, std::string message)
+      : Invalid(what), message_(std::make_shared<const std::string>(std::move(message))) {}
+  const std::string& message() const { return *message_; }
+
+ private:
+  std::shared_ptr<const std::string> message_;  // shared, because an exception is copied
 };
 class NotSerialisable : public Invalid {
  public:

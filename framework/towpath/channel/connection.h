@@ -1,0 +1,152 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "towpath/base/clock.h"
+#include "towpath/channel/descriptor.h"
+#include "towpath/message/codec.h"
+#include "towpath/message/object.h"
+
+namespace towpath {
+
+class Link;
+
+// The largest message of a Connection.
+inline constexpr uint64_t kMaxConnectionMessage = (uint64_t{4} << 30) - 1;
+
+// One of the two ends of a channel between two processes.
+//
+// Order      kept. Messages never merge; empty ones are messages too.
+// Capacity   bytes: send waits while the peer has much unread (on one host, a ring of 128 KiB; for
+//            messages above 32 KiB a second one, of at most 64 MiB). That is the back-pressure.
+// Timeouts   send: Full, and the message does not arrive. recv, recv_bytes: Empty, nothing is lost.
+// Errors     Closed: the peer has closed its end, or died; a peer killed within the last few
+//            milliseconds may not be missed yet, and what is sent then is lost with it.
+//            EndOfStream: the same on receiving, after all that was sent whole.
+//            Invalid: this end is closed, given away, of another process, or for the other
+//            direction only; the message is too large, or, on receiving, not of the type asked for
+//            (it is gone then, and the next one can be received).
+// Threads    any. Sending calls follow one another, receiving calls too; the two don't wait for
+// each
+//            other. close() ends the calls that wait.
+// Processes  one. An end moves to another process as an argument of a Process, or through another
+//            Connection, alone or inside a struct or vector, and is closed here by that. A copy
+//            that a fork made is refused.
+// Deaths     a peer killed in the middle of a message has not sent it; what it had sent is
+// received.
+//            On one host its end is known at once, on TCP when the system says so, or after 30 s
+//            of silence.
+// Source     Python's multiprocessing.connection.Connection. Data is MessagePack, never code;
+// time-outs
+//            are additions.
+class Connection {
+ public:
+  Connection();  // none: every use is Invalid
+  explicit Connection(std::unique_ptr<Link> link);
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+  ~Connection();  // closes
+
+  template <Sendable T>
+  void send(const T& value, Millis timeout = kForever) {
+    Sending message(*this, timeout);
+    encode(message.encoder(), value);
+    message.send();
+  }
+  template <Sendable T = Object>
+  T recv(Millis timeout = kForever) {
+    return receive(timeout).as<T>();
+  }
+
+  void send_bytes(std::span<const std::byte> bytes, Millis timeout = kForever);
+  void send_bytes(std::string_view bytes, Millis timeout = kForever);
+  std::string recv_bytes(Millis timeout = kForever);
+  // Returns the message's size. A message that doesn't fit: BufferTooShort, which holds it.
+  size_t recv_bytes_into(std::span<std::byte> buffer, Millis timeout = kForever);
+
+  // A message where it lies in shared memory, not copied. Its room is given back with it; until
+  // then other receiving calls and close() wait.
+  class Received {
+   public:
+    std::string_view bytes() const { return bytes_; }
+    // Descriptors and Connections in it can be taken once.
+    template <Sendable T>
+    T as() {
+      const IncomingDescriptors descriptors(std::move(fds_));
+      Decoder in(bytes_);
+      T value = decode<T>(in);
+      if (!in.at_end()) throw_trailing(in.rest().size());
+      return value;
+    }
+
+   private:
+    friend class Connection;
+    Received() = default;
+    [[noreturn]] static void throw_trailing(size_t bytes);
+    struct Done {
+      void operator()(Link* link) const noexcept;
+    };
+    std::unique_lock<std::timed_mutex> lock_;
+    std::unique_ptr<Link, Done> link_;  // after the lock, so given back before it is released
+    std::string_view bytes_;
+    std::vector<UniqueFd> fds_;
+  };
+  Received receive(Millis timeout = kForever);
+
+  // True when a receive would not wait: a message is there (one above 32 MiB: its beginning), or
+  // the end of the stream.
+  bool poll(Millis timeout = Millis{0});
+  // Readable exactly when poll() is true. For a poll loop only; it belongs to the Connection.
+  int fileno() const;
+
+  bool readable() const;  // false for the sending end of a simplex Pipe
+  bool writable() const;
+  bool closed() const;
+  // The peer still receives what was sent. Closing again does nothing.
+  void close();
+
+ private:
+  struct State;
+  friend struct Codec<Connection>;
+
+  // A message on its way: from here on other senders wait.
+  class Sending {
+   public:
+    Sending(Connection& to, Millis timeout);
+    ~Sending();
+    Encoder& encoder();
+    void send();
+
+   private:
+    State& state_;
+    Deadline deadline_;
+    std::unique_lock<std::timed_mutex> lock_;
+    OutgoingDescriptors descriptors_;
+  };
+
+  State& state(const char* what) const;
+  void send_plain(std::string_view bytes, Millis timeout);
+
+  std::unique_ptr<State> state_;
+};
+
+// kAuto: the fastest there is between these two ends.
+enum class Transport : uint8_t { kAuto, kSharedMemory, kZeroMq };
+
+// Two connected ends. Not duplex: the first only receives, the second only sends, as Python has it.
+std::pair<Connection, Connection> Pipe(bool duplex = true, Transport transport = Transport::kAuto);
+
+template <>
+struct Codec<Connection> {
+  static void write(Encoder& out, const Connection& value);
+  static Connection read(Decoder& in);
+};
+
+}  // namespace towpath

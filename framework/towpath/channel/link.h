@@ -1,0 +1,47 @@
+#pragma once
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "towpath/base/clock.h"
+#include "towpath/base/unique_fd.h"
+#include "towpath/message/codec.h"
+
+namespace towpath {
+
+// One end of a connection, as one transport makes it; the inside of Connection.
+//
+// Threads    Connection lets one thread at a time send and one receive (or poll); these two may run
+//            beside each other, and interrupt() beside both.
+// Errors     Closed, EndOfStream, Invalid as Connection has them.
+class Link {
+ public:
+  virtual ~Link() = default;
+
+  virtual bool sends() const = 0;
+  virtual bool receives() const = 0;
+
+  // Queues one message; waits for room. False: there was none in time, and nothing of it counts.
+  virtual bool send(std::string_view bytes, std::vector<UniqueFd> fds,
+                    const Deadline& deadline) = 0;
+
+  struct Incoming {
+    std::string_view bytes;  // where they lie, until done()
+    std::vector<UniqueFd> fds;
+  };
+  // The next message; nullopt: none in time. Each is followed by a done().
+  virtual std::optional<Incoming> receive(const Deadline& deadline) = 0;
+  virtual void done() noexcept = 0;
+  virtual bool poll(const Deadline& deadline) = 0;
+  virtual int fileno() = 0;
+
+  // The end travels to another process; here it is of no more use.
+  virtual void give_away(Encoder& out) = 0;
+  // It is closed here for good: the peer learns it, and who waits in this end wakes up.
+  virtual void interrupt() noexcept = 0;
+};
+
+// The first value of an encoded end: which transport reads the rest.
+enum class LinkKind : uint8_t { kNone, kRing, kZeroMq };
+
+}  // namespace towpath

@@ -1,0 +1,520 @@
+#include "towpath/channel/ring_link.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "towpath/base/cpu_count.h"
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/channel/connection.h"
+#include "towpath/channel/descriptor.h"
+#include "towpath/channel/descriptor_passing.h"
+#include "towpath/channel/wait.h"
+
+namespace towpath {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kCapacity = uint64_t{128} << 10;
+constexpr uint64_t kPlace = (ring_memory(kCapacity) + kPage - 1) / kPage * kPage;
+constexpr uint64_t kMaxInline = uint64_t{32} << 10;
+constexpr uint64_t kMinBulk = uint64_t{1} << 20;
+constexpr uint64_t kMaxBulk = uint64_t{64} << 20;
+constexpr Millis kPatience{1};  // for half of the ring to become free, before any room will do
+
+// What a record is. Messages of one record are kFirst | kLast.
+constexpr uint32_t kFirst = 1;
+constexpr uint32_t kLast = 2;
+constexpr uint32_t kInBulk = 4;   // the bytes are the bulk's next record
+constexpr uint32_t kNewBulk = 8;  // before that, a new bulk begins: the packet of that number
+constexpr uint32_t kPacket = 16;  // descriptors came in the packet of that number
+
+// How a packet's number stands in a record: before its bytes.
+constexpr size_t kNumberSize = sizeof(uint64_t);
+
+void signal(int event) {
+  const uint64_t one = 1;
+  // Only a full counter fails: then it is readable anyway.
+  [[maybe_unused]] const ssize_t done = ::write(event, &one, sizeof one);
+}
+
+void clear(int event) {
+  uint64_t count;
+  [[maybe_unused]] const ssize_t done = ::read(event, &count, sizeof count);
+}
+
+UniqueFd new_event() {
+  UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!event) throw_errno("eventfd");
+  return event;
+}
+
+UniqueFd copy_of(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) throw_errno(format("fcntl({}, F_DUPFD_CLOEXEC)", fd));
+  return copy;
+}
+
+// Changes every few milliseconds, and costs as many nanoseconds.
+int64_t tick() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+void pause_briefly() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Looks at the ring before a reader sleeps, each of some tens of nanoseconds. Where one core does
+// everything the peer can't write meanwhile.
+constexpr int kMaxLooks = 256;
+int max_looks() {
+  static const int looks = cpu_count() > 1 ? kMaxLooks : 0;
+  return looks;
+}
+
+[[noreturn]] void throw_gone() {
+  throw Closed("the other end of the connection is closed, or its process has ended");
+}
+
+}  // namespace
+
+// ── Making, giving away ──
+
+std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> RingLink::make(bool duplex) {
+  std::unique_ptr<RingLink> first(new RingLink);
+  std::unique_ptr<RingLink> second(new RingLink);
+  auto [first_socket, second_socket] = packet_pair();
+  first->socket_ = PrivateFd(std::move(first_socket));
+  second->socket_ = PrivateFd(std::move(second_socket));
+  first->memory_ = SealedMemory::create("towpath-connection", duplex ? 2 * kPlace : kPlace);
+  second->memory_ = SealedMemory::adopt(copy_of(first->memory_.fd()));
+  const auto connect = [](RingLink& writer, RingLink& reader, int64_t place) {
+    writer.out_.place = reader.in_.place = place;
+    writer.out_.message = PrivateFd(new_event());
+    writer.out_.room = PrivateFd(new_event());
+    reader.in_.message = PrivateFd(copy_of(writer.out_.message.get()));
+    reader.in_.room = PrivateFd(copy_of(writer.out_.room.get()));
+    writer.map(writer.out_);
+    reader.map(reader.in_);
+  };
+  connect(*second, *first, 0);
+  if (duplex) connect(*first, *second, 1);
+  return {std::move(first), std::move(second)};
+}
+
+RingLink::~RingLink() = default;
+
+template <class Ring>
+void RingLink::map(Direction<Ring>& direction) {
+  const uint64_t at = static_cast<uint64_t>(direction.place) * kPlace;
+  if (direction.place < 0 || direction.place > 1 || at + kPlace > memory_.size()) {
+    throw Invalid("an end of a connection has no place in its memory");
+  }
+  direction.mapping = Mapping(memory_.fd(), at, kPlace, Mapping::Access::kWrite);
+  direction.ring = Ring(direction.mapping.writable().first(ring_memory(kCapacity)));
+}
+
+template <class Ring>
+void RingLink::map_bulk(Direction<Ring>& direction, SealedMemory memory) {
+  const uint64_t capacity =
+      std::bit_floor(memory.size() - std::min(memory.size(), sizeof(RingControl)));
+  if (capacity < kMinBulk || capacity > kMaxBulk) {
+    throw Invalid(format("a connection's second ring has {} bytes", memory.size()));
+  }
+  Mapping mapping(memory.fd(), 0, ring_memory(capacity), Mapping::Access::kWrite);
+  direction.bulk = Ring(mapping.writable());
+  direction.bulk_mapping = std::move(mapping);
+  direction.bulk_memory = std::move(memory);
+}
+
+template <class Ring>
+void RingLink::encode_direction(Encoder& out, Direction<Ring>& direction) {
+  out.array(5);
+  out.integer(direction.place);
+  out.unsigned_integer(direction.packets);
+  encode(out, Descriptor{direction.message.get()});
+  encode(out, Descriptor{direction.room.get()});
+  encode(out, Descriptor{direction.bulk_memory ? direction.bulk_memory.fd() : -1});
+  direction = {};
+}
+
+template <class Ring>
+void RingLink::decode_direction(Decoder& in, Direction<Ring>& direction) {
+  in.array(5);
+  direction.place = in.integer();
+  direction.packets = in.unsigned_integer();
+  direction.message = PrivateFd(UniqueFd(decode<Descriptor>(in).fd));
+  direction.room = PrivateFd(UniqueFd(decode<Descriptor>(in).fd));
+  UniqueFd bulk(decode<Descriptor>(in).fd);
+  if (direction.place < 0) return;
+  map(direction);
+  if (bulk) map_bulk(direction, SealedMemory::adopt(std::move(bulk)));
+}
+
+void RingLink::give_away(Encoder& out) {
+  out.array(2);
+  encode(out, LinkKind::kRing);
+  out.array(8);
+  encode(out, Descriptor{memory_.fd()});
+  encode(out, Descriptor{socket_.get()});
+  encode_direction(out, out_);
+  encode_direction(out, in_);
+  out.unsigned_integer(new_bulk_);
+  out.boolean(in_pieces_);
+  out.binary(partial_);
+  std::vector<Descriptor> fds;
+  for (const UniqueFd& fd : partial_fds_) fds.push_back({fd.get()});
+  encode(out, fds);
+  memory_ = {};
+  socket_.reset();
+  epoll_.reset();
+  partial_.clear();
+  partial_fds_.clear();
+}
+
+std::unique_ptr<Link> RingLink::adopt(Decoder& in) {
+  std::unique_ptr<RingLink> link(new RingLink);
+  in.array(8);
+  link->memory_ = SealedMemory::adopt(UniqueFd(decode<Descriptor>(in).fd));
+  link->socket_ = PrivateFd(UniqueFd(decode<Descriptor>(in).fd));
+  link->decode_direction(in, link->out_);
+  link->decode_direction(in, link->in_);
+  link->new_bulk_ = in.unsigned_integer();
+  link->in_pieces_ = in.boolean();
+  link->partial_ = in.binary();
+  for (const Descriptor fd : decode<std::vector<Descriptor>>(in)) {
+    link->partial_fds_.emplace_back(fd.fd);
+  }
+  return link;
+}
+
+void RingLink::interrupt() noexcept {
+  if (in_.ring) in_.ring.set_gone();
+  ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+// ── Waiting ──
+
+// Sleeps until the event is signalled, the peer is gone, or time is up.
+RingLink::Woke RingLink::sleep(int event, const Deadline& deadline) const {
+  std::array<pollfd, 2> items{pollfd{event, POLLIN, 0}, pollfd{socket_.get(), POLLRDHUP, 0}};
+  for (;;) {
+    const int ready = ::poll(items.data(), items.size(), deadline.poll_timeout());
+    if (ready < 0 && errno != EINTR) throw_errno("poll(a connection)");
+    if (ready > 0 && items[0].revents != 0) return Woke::kEvent;
+    if (ready > 0) return Woke::kGone;
+    if (ready == 0 && deadline.passed()) return Woke::kTimeout;
+  }
+}
+
+// Closing is said in shared memory. A kill is not: that costs a system call, so one every few
+// milliseconds; who sleeps is told at once.
+void RingLink::require_peer() {
+  if (out_.ring.reader_gone()) throw_gone();
+  const int64_t now = tick();
+  if (now == looked_at_) return;
+  looked_at_ = now;
+  if (hung_up(socket_.get())) throw_gone();
+}
+
+template <class Try>
+bool RingLink::await_room(const Deadline& deadline, Try attempt) {
+  if (attempt()) return true;
+  // The peer wakes this end when half of its ring is free: a wake-up for each message would cost
+  // more than the message. But if that takes long, the peer may wait for this very one.
+  auto want = RingWriter::Want::kHalf;
+  for (;;) {
+    out_.ring.want_room(want);
+    if (attempt()) break;
+    const Deadline half(std::min(deadline.left(), kPatience));
+    const Woke woke = sleep(out_.room.get(), want == RingWriter::Want::kHalf ? half : deadline);
+    if (woke == Woke::kEvent) clear(out_.room.get());
+    if (woke == Woke::kGone) {
+      out_.ring.want_room(RingWriter::Want::kNothing);
+      throw_gone();
+    }
+    if (attempt()) break;
+    if (deadline.passed()) {
+      out_.ring.want_room(RingWriter::Want::kNothing);
+      return false;
+    }
+    if (woke == Woke::kTimeout) want = RingWriter::Want::kAny;
+  }
+  out_.ring.want_room(RingWriter::Want::kNothing);
+  return true;
+}
+
+RingLink::Arrival RingLink::await_record(const Deadline& deadline) {
+  if (in_.ring.ready()) return Arrival::kRecord;
+  if (look_again()) return Arrival::kRecord;
+  bool gone = false;
+  for (;;) {
+    in_.ring.want_record(true);
+    if (in_.ring.ready()) break;
+    if (gone) return Arrival::kEnd;
+    const Woke woke = sleep(in_.message.get(), deadline);
+    if (woke == Woke::kEvent) clear(in_.message.get());
+    if (in_.ring.ready()) break;
+    // What a peer wrote before its end can be seen now, so one more look decides.
+    gone = woke == Woke::kGone;
+    if (!gone && deadline.passed()) return Arrival::kTimeout;
+  }
+  if (tells_) {
+    signal(in_.message.get());
+  } else {
+    in_.ring.want_record(false);
+  }
+  return Arrival::kRecord;
+}
+
+// Looks for a while, longer when that found something the last times.
+bool RingLink::look_again() {
+  for (int look = 0; look < looks_; ++look) {
+    pause_briefly();
+    if (in_.ring.ready()) {
+      looks_ = std::min(looks_ * 2, max_looks());
+      return true;
+    }
+  }
+  looks_ = std::max(looks_ / 2, max_looks() / 16);
+  return false;
+}
+
+// ── Sending ──
+
+bool RingLink::send(std::string_view bytes, std::vector<UniqueFd> fds, const Deadline& deadline) {
+  if (bytes.size() > kMaxConnectionMessage) {
+    throw Invalid(format("a message of {} bytes; a connection carries at most {}", bytes.size(),
+                         kMaxConnectionMessage));
+  }
+  require_peer();
+  uint64_t packet = 0;
+  if (!fds.empty()) {
+    std::vector<int> numbers;
+    for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
+    packet = send_packet_of(numbers, deadline);
+  }
+  if (bytes.size() <= kMaxInline) return put(bytes, kFirst | kLast, packet, deadline);
+
+  make_bulk(bytes.size(), deadline);
+  const uint64_t largest =
+      out_.bulk ? out_.bulk.max_record() : kMaxInline;  // without a bulk, in many small pieces
+  const uint64_t piece = bytes.size() <= largest ? largest : std::min(largest, kMaxBulk / 4);
+  uint32_t tag = kFirst;
+  while (true) {
+    const std::string_view part = bytes.substr(0, piece);
+    bytes.remove_prefix(part.size());
+    if (bytes.empty()) tag |= kLast;
+    if (!(out_.bulk ? put_bulk(part, tag, packet, deadline) : put(part, tag, packet, deadline))) {
+      return false;
+    }
+    if (bytes.empty()) return true;
+    tag = 0;
+    packet = 0;
+  }
+}
+
+bool RingLink::put(std::string_view bytes, uint32_t tag, uint64_t packet,
+                   const Deadline& deadline) {
+  const size_t head = packet != 0 ? kNumberSize : 0;
+  char* to = nullptr;
+  if (!await_room(deadline, [&] { return (to = out_.ring.reserve(head + bytes.size())); })) {
+    return false;
+  }
+  if (packet != 0) {
+    tag |= kPacket;
+    std::memcpy(to, &packet, kNumberSize);
+  }
+  if (!bytes.empty()) std::memcpy(to + head, bytes.data(), bytes.size());
+  if (out_.ring.publish(tag)) signal(out_.message.get());
+  return true;
+}
+
+bool RingLink::put_bulk(std::string_view bytes, uint32_t tag, uint64_t packet,
+                        const Deadline& deadline) {
+  tag |= kInBulk;
+  if (packet != 0) tag |= kPacket;
+  if (new_bulk_ != 0) tag |= kNewBulk;
+  const size_t head = (packet != 0 ? kNumberSize : 0) + (new_bulk_ != 0 ? kNumberSize : 0);
+  char* to = nullptr;
+  char* body = nullptr;
+  if (!await_room(deadline, [&] {
+        return (body = out_.bulk.reserve(bytes.size())) && (to = out_.ring.reserve(head));
+      })) {
+    return false;
+  }
+  std::memcpy(body, bytes.data(), bytes.size());
+  out_.bulk.publish(0);
+  if (new_bulk_ != 0) {
+    std::memcpy(to, &new_bulk_, kNumberSize);
+    to += kNumberSize;
+  }
+  if (packet != 0) std::memcpy(to, &packet, kNumberSize);
+  const bool wake = out_.ring.publish(tag);
+  new_bulk_ = 0;
+  if (wake) signal(out_.message.get());
+  return true;
+}
+
+// Makes the second ring, or a larger one, for messages of such size. The reader turns to it when it
+// has read what lies in the old one.
+void RingLink::make_bulk(uint64_t bytes, const Deadline& deadline) {
+  if (no_bulk_) return;
+  const uint64_t wanted = std::clamp(std::bit_ceil(bytes * 4), kMinBulk, kMaxBulk);
+  if (out_.bulk && (bytes <= out_.bulk.max_record() || out_.bulk.capacity() == wanted)) return;
+  SealedMemory memory = SealedMemory::create("towpath-connection-bulk", ring_memory(wanted));
+  // Pages that can't be had later would kill the writer.
+  if (const int error = ::posix_fallocate(memory.fd(), 0, static_cast<off_t>(memory.size()));
+      error != 0) {
+    no_bulk_ = !out_.bulk;
+    return;
+  }
+  new_bulk_ = send_packet_of(std::array{memory.fd()}, deadline);
+  map_bulk(out_, std::move(memory));
+}
+
+uint64_t RingLink::send_packet_of(std::span<const int> fds, const Deadline& deadline) {
+  const uint64_t number = ++out_.packets;
+  send_packet(socket_.get(), to_bytes(number), fds, deadline.left());
+  return number;
+}
+
+// ── Receiving ──
+
+std::optional<Link::Incoming> RingLink::receive(const Deadline& deadline) {
+  for (;;) {
+    switch (await_record(deadline)) {
+      case Arrival::kEnd:
+        throw EndOfStream("the other end of the connection is closed, or its process has ended");
+      case Arrival::kTimeout:
+        return std::nullopt;
+      case Arrival::kRecord:
+        break;
+    }
+    const auto record = in_.ring.front();
+    if (!record) continue;  // only a gap
+    const uint32_t tag = record->tag;
+    std::string_view bytes(record->bytes.data(), record->bytes.size());
+    const auto number = [&bytes] {
+      uint64_t value = 0;
+      if (bytes.size() < kNumberSize) throw Invalid("a connection's record is too short");
+      std::memcpy(&value, bytes.data(), kNumberSize);
+      bytes.remove_prefix(kNumberSize);
+      return value;
+    };
+    if ((tag & kNewBulk) != 0) {
+      std::vector<UniqueFd> fds = take_packet(number());
+      if (fds.size() != 1) throw Invalid("a connection's second ring did not come");
+      map_bulk(in_, SealedMemory::adopt(std::move(fds.front())));
+    }
+    std::vector<UniqueFd> fds;
+    if ((tag & kPacket) != 0) fds = take_packet(number());
+    front_in_bulk_ = (tag & kInBulk) != 0;
+    if (front_in_bulk_) {
+      const auto body = in_.bulk ? in_.bulk.front() : std::nullopt;
+      if (!body) throw Invalid("a connection's second ring holds less than its first one says");
+      bytes = {body->bytes.data(), body->bytes.size()};
+    }
+    front_given_ = true;  // from here on done() pops it
+    if ((tag & kFirst) != 0) {
+      // The pieces of one that was given up by its sender are worth nothing.
+      partial_.clear();
+      partial_fds_.clear();
+      in_pieces_ = false;
+      if ((tag & kLast) != 0) return Incoming{bytes, std::move(fds)};
+      partial_fds_ = std::move(fds);
+      in_pieces_ = true;
+    } else if (!in_pieces_) {
+      throw Invalid("a piece of a message that has not begun");
+    }
+    if (partial_.size() + bytes.size() > kMaxConnectionMessage) {
+      throw Invalid(format("a message of more than {} bytes", kMaxConnectionMessage));
+    }
+    partial_.append(bytes);
+    pop_front();
+    if ((tag & kLast) != 0) {
+      in_pieces_ = false;
+      return Incoming{partial_, std::exchange(partial_fds_, {})};
+    }
+  }
+}
+
+// The descriptors of a packet. Those of earlier packets belong to messages that were given up.
+std::vector<UniqueFd> RingLink::take_packet(uint64_t number) {
+  for (;;) {
+    std::optional<Packet> packet = receive_packet(socket_.get(), Millis{0});
+    if (!packet) throw Invalid("descriptors of a message did not come");
+    const uint64_t found = from_bytes<uint64_t>(packet->bytes);
+    if (found == number) return std::move(packet->fds);
+    if (found > number) throw Invalid("descriptors of a message came too late");
+  }
+}
+
+void RingLink::pop_front() {
+  front_given_ = false;
+  if (front_in_bulk_) in_.bulk.pop();
+  if (in_.ring.pop()) signal(in_.room.get());
+  if (tells_) arm();
+}
+
+void RingLink::done() noexcept {
+  if (front_given_) {
+    pop_front();
+    return;
+  }
+  partial_.clear();
+  if (partial_.capacity() > kMaxBulk) partial_.shrink_to_fit();
+}
+
+bool RingLink::poll(const Deadline& deadline) {
+  return await_record(deadline) != Arrival::kTimeout;
+}
+
+int RingLink::fileno() {
+  if (!tells_) {
+    UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+    if (!epoll) throw_errno("epoll_create1");
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, in_.message.get(), &event) != 0) {
+      throw_errno("epoll_ctl(ADD, eventfd)");
+    }
+    event.events = EPOLLRDHUP;
+    if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, socket_.get(), &event) != 0) {
+      throw_errno("epoll_ctl(ADD, socket)");
+    }
+    epoll_ = PrivateFd(std::move(epoll));
+    tells_ = true;
+    arm();
+  }
+  return epoll_.get();
+}
+
+// The eventfd is to say whether the ring has records.
+void RingLink::arm() {
+  if (!in_.ring.ready()) {
+    clear(in_.message.get());
+    in_.ring.want_record(true);
+    if (!in_.ring.ready()) return;
+  }
+  signal(in_.message.get());
+}
+
+}  // namespace towpath

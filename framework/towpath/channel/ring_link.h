@@ -1,0 +1,107 @@
+#pragma once
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "towpath/base/private_fd.h"
+#include "towpath/channel/link.h"
+#include "towpath/memory/mapping.h"
+#include "towpath/memory/ring.h"
+#include "towpath/memory/sealed_memory.h"
+
+namespace towpath {
+
+// The transport of one host: for each direction a ring in a sealed memfd, and two eventfds, by
+// which a sleeper is woken ("there is a message", "there is room"). A socket pair beside it tells
+// of the peer's end, carries descriptors, and hands over the memory for large messages.
+//
+//   up to 32 KiB   in the ring
+//   up to 32 MiB   in one piece in a second ring, the bulk, which comes with the first such
+//   message;
+//                  the reader reads it there
+//   above          in pieces through the bulk; the reader puts them together
+//
+// Sleeping costs two system calls a message, so a reader looks for a few microseconds first, as
+// long as that finds something.
+class RingLink final : public Link {
+ public:
+  // Two ends; simplex: the first receives.
+  static std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> make(bool duplex);
+  static std::unique_ptr<Link> adopt(Decoder& in);
+  ~RingLink() override;
+
+  bool sends() const override { return static_cast<bool>(out_.ring); }
+  bool receives() const override { return static_cast<bool>(in_.ring); }
+  bool send(std::string_view bytes, std::vector<UniqueFd> fds, const Deadline& deadline) override;
+  std::optional<Incoming> receive(const Deadline& deadline) override;
+  void done() noexcept override;
+  bool poll(const Deadline& deadline) override;
+  int fileno() override;
+  void give_away(Encoder& out) override;
+  void interrupt() noexcept override;
+
+ private:
+  // One direction, as this end sees it.
+  template <class Ring>
+  struct Direction {
+    int64_t place = -1;  // in the memory: 0 or 1
+    PrivateFd message;   // eventfds
+    PrivateFd room;
+    Mapping mapping;
+    Ring ring;
+    SealedMemory bulk_memory;
+    Mapping bulk_mapping;
+    Ring bulk;
+    uint64_t packets = 0;  // of descriptors, so far
+  };
+
+  RingLink() = default;
+  template <class Ring>
+  void map(Direction<Ring>& direction);
+  template <class Ring>
+  void map_bulk(Direction<Ring>& direction, SealedMemory memory);
+  template <class Ring>
+  static void encode_direction(Encoder& out, Direction<Ring>& direction);
+  template <class Ring>
+  void decode_direction(Decoder& in, Direction<Ring>& direction);
+
+  enum class Woke { kEvent, kGone, kTimeout };
+  Woke sleep(int event, const Deadline& deadline) const;
+  void require_peer();
+  template <class Try>
+  bool await_room(const Deadline& deadline, Try attempt);
+  bool put(std::string_view bytes, uint32_t tag, uint64_t packet, const Deadline& deadline);
+  bool put_bulk(std::string_view bytes, uint32_t tag, uint64_t packet, const Deadline& deadline);
+  void make_bulk(uint64_t bytes, const Deadline& deadline);
+  uint64_t send_packet_of(std::span<const int> fds, const Deadline& deadline);
+
+  enum class Arrival { kRecord, kEnd, kTimeout };
+  Arrival await_record(const Deadline& deadline);
+  bool look_again();
+  std::vector<UniqueFd> take_packet(uint64_t number);
+  void pop_front();
+  void arm();
+
+  SealedMemory memory_;
+  PrivateFd socket_;
+  Direction<RingWriter> out_;
+  Direction<RingReader> in_;
+
+  // Sending.
+  int64_t looked_at_ = 0;  // when the peer was last looked for
+  uint64_t new_bulk_ = 0;  // the packet of a bulk that the peer has not been told of
+  bool no_bulk_ = false;   // there is no memory for one
+
+  // Receiving.
+  std::string partial_;  // of a message in pieces
+  std::vector<UniqueFd> partial_fds_;
+  bool in_pieces_ = false;
+  bool front_given_ = false;  // the message given out is the ring's front
+  bool front_in_bulk_ = false;
+  int looks_ = 0;       // how often to look before sleeping
+  PrivateFd epoll_;     // fileno()
+  bool tells_ = false;  // fileno() was asked for: the eventfd says whether the ring has records
+};
+
+}  // namespace towpath
