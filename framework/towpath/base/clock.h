@@ -10,11 +10,12 @@ inline constexpr Millis kForever = Millis::max();
 
 using Clock = std::chrono::steady_clock;
 
-// A point in time by which something must have happened. Of Millis::max(): never.
+// A point in time by which something must have happened. Of kForever, or of more years than a clock
+// counts: never.
 class Deadline {
  public:
   explicit Deadline(Millis timeout)
-      : forever_(timeout == kForever),
+      : forever_(timeout > std::chrono::years{100}),
         at_(forever_ ? Clock::time_point::max() : Clock::now() + timeout) {}
   bool passed() const { return !forever_ && Clock::now() >= at_; }
   // What is left, rounded up, never negative; kForever stays kForever.

@@ -15,6 +15,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/shared_folder.h"
 
 namespace towpath {
 namespace {
@@ -22,17 +23,6 @@ namespace {
 // A socket's path may have so many bytes; the id and the socket's name need some of them.
 constexpr size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
 constexpr size_t kRoomForNames = 48;
-
-bool is_own_folder(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
-         status.st_uid == ::geteuid();
-}
-
-bool is_private_folder(const std::string& path) {
-  struct stat status {};
-  return is_own_folder(path) && ::lstat(path.c_str(), &status) == 0 && (status.st_mode & 077) == 0;
-}
 
 std::string base_folder() {
   // A runtime folder of somebody else (as su leaves behind), or one too long for sockets, is of no
@@ -67,6 +57,7 @@ void sweep_sessions() {
     const std::string name = entry.path().filename();
     pid_t pid = 0;
     const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), pid);
+    if (SharedFolder::is_being_removed(name)) std::filesystem::remove_all(entry.path(), ignored);
     if (name.front() != 'p' || error != std::errc{} || *end != '-' || pid <= 0) continue;
     if (::kill(pid, 0) == 0 || errno != ESRCH) continue;
     std::filesystem::remove_all(entry.path(), ignored);

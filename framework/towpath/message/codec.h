@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "towpath/base/handle.h"
 #include "towpath/message/object.h"
 #include "towpath/message/type.h"
 
@@ -22,8 +23,9 @@
 //
 //   struct Point { int x, y; TOWPATH_FIELDS(x, y) };
 //
-// Integers, floats, bool, strings, enums, vectors, arrays, pairs, tuples, maps, optionals, Object
-// and such structs (as arrays, in the order named) can be nested in any way.
+// Integers, floats, bool, strings, enums, vectors, arrays, pairs, tuples, maps, optionals, Object,
+// what is shared by name, and such structs (as arrays, in the order named) can be nested in any
+// way.
 //
 // Errors     encoding: NotSerialisable. Decoding: Invalid, for bytes that are truncated, too deep,
 //            too large, or of another shape than asked for. Never a crash, never an allocation
@@ -332,6 +334,13 @@ struct Codec<T> {
         value.towpath_fields());
     return value;
   }
+};
+
+// What is shared by name travels as its name, and is opened where it arrives. Closed: it is gone.
+template <HasHandle T>
+struct Codec<T> {
+  static void write(Encoder& out, const T& value) { out.string(value.handle().text()); }
+  static T read(Decoder& in) { return T::open(Handle::parse(in.string())); }
 };
 
 template <>

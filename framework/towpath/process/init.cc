@@ -6,6 +6,9 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/process_hooks.h"
+#include "towpath/base/program_session.h"
+#include "towpath/process/code_address.h"
 #include "towpath/process/exec_self.h"
 #include "towpath/process/forkserver.h"
 #include "towpath/process/job.h"
@@ -29,14 +32,26 @@ namespace {
   throw Bug("a role that does not exist");
 }
 
+std::string name_function(void (*function)()) {
+  return to_bytes(locate_code(reinterpret_cast<const void*>(function)));
+}
+
+void (*find_function(std::string_view bytes))() {
+  return reinterpret_cast<void (*)()>(resolve_code(from_bytes<CodeAddress>(bytes)));
+}
+
 }  // namespace
 
 void init(int argc, char** argv) {
   find_title_space(argc, argv);
   remember_program(argc, argv);
+  set_process_hooks({&keep_folder, &name_function, &find_function});
   try {
     open_standard_streams();
-    if (!is_marked(argc, argv)) return;
+    if (!is_marked(argc, argv)) {
+      sweep_shared_root();
+      return;
+    }
     run_role(parse_mark(argc, argv));
   } catch (const std::exception& error) {
     const std::string text = format("towpath: {}\n", error.what());

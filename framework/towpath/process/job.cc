@@ -16,6 +16,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/log.h"
+#include "towpath/base/program_session.h"
 #include "towpath/process/identity.h"
 #include "towpath/process/standard_streams.h"
 #include "towpath/process/target.h"
@@ -139,6 +140,7 @@ void run_child(UniqueFd line, pid_t between) {
     }
     become_child(job.name, static_cast<int>(job.parent), PrivateFd(std::move(line)),
                  job.default_method);
+    adopt_program_session(job.session);
     run_job(job, std::move(packet->fds));
   } catch (const Closed&) {
     end_as_orphan();

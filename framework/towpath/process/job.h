@@ -23,6 +23,7 @@ namespace towpath {
 struct Job {
   int64_t parent = 0;  // process id
   std::string name;
+  std::string session;  // program_session_id()
   Method default_method = Method::kForkserver;
   std::vector<std::pair<std::string, std::string>> env;
   int stdout_at = -1;
@@ -32,8 +33,8 @@ struct Job {
   CodeAddress function;
   CodeAddress thunk;
   std::string arguments;
-  TOWPATH_FIELDS(parent, name, default_method, env, stdout_at, stderr_at, folder_at, arguments_at,
-                 function, thunk, arguments)
+  TOWPATH_FIELDS(parent, name, session, default_method, env, stdout_at, stderr_at, folder_at,
+                 arguments_at, function, thunk, arguments)
 };
 
 enum class FromChild : uint8_t { kStarted, kFailed };

@@ -1,15 +1,15 @@
 #include "towpath/process/keeper.h"
 
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
+#include <list>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/shared_folder.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/exec_self.h"
@@ -20,15 +20,6 @@ namespace towpath {
 namespace {
 
 constexpr Millis kReleaseTimeout{5'000};
-constexpr int kRemovals = 100;
-constexpr Millis kBetweenRemovals{20};
-
-// A folder of this user, reached by no symbolic link in its last name.
-bool is_own_folder(const std::string& folder) {
-  struct stat status {};
-  return ::lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
-         status.st_uid == ::geteuid();
-}
 
 }  // namespace
 
@@ -67,6 +58,12 @@ void Keeper::release() noexcept {
   pidfd_.reset();
 }
 
+void keep_folder(const std::string& folder) {
+  // Never destroyed: the keeper learns of this process's end by itself.
+  static auto* const keepers = new std::list<Keeper>;
+  keepers->emplace_back(folder);
+}
+
 void run_keeper(UniqueFd line) {
   set_process_title("towpath: keeper");
   const std::string folder = receive_packet(line.get()).value().bytes;
@@ -77,12 +74,7 @@ void run_keeper(UniqueFd line) {
   } catch (const EndOfStream&) {
     // The owner has ended, or has let go.
   }
-  // Processes that are dying beside the owner may still make files in it.
-  for (int i = 0; i < kRemovals && is_own_folder(folder); ++i) {
-    std::error_code failed;
-    std::filesystem::remove_all(folder, failed);
-    if (failed) wait_readable(-1, kBetweenRemovals);
-  }
+  SharedFolder::remove_when_unused(folder);
   std::exit(EXIT_SUCCESS);
 }
 

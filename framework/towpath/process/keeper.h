@@ -8,6 +8,7 @@ namespace towpath {
 
 // Removes a folder, with all in it, when this object or this process ends, even by kill -9: a small
 // process of its own watches for that, then ends too. Ctrl-C and the terminal's end don't reach it.
+// A SharedFolder that others still use stays until they have ended, too.
 class Keeper {
  public:
   // Invalid unless `folder` is an absolute path to a folder (no symbolic link) of this user.
@@ -16,7 +17,7 @@ class Keeper {
   Keeper& operator=(Keeper&&) = delete;
   ~Keeper();
 
-  // Has the folder removed now, and waits for that some seconds at most.
+  // Has the folder removed as soon as nobody uses it, and waits for that some seconds at most.
   void release() noexcept;
   int pid() const { return pid_; }
 

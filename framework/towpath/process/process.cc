@@ -15,6 +15,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/private_fd.h"
+#include "towpath/base/program_session.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/exec_self.h"
 #include "towpath/process/forkserver.h"
@@ -109,6 +110,7 @@ Parcel Process::State::pack() const {
   };
   job.parent = ::getpid();
   job.name = options.name;
+  job.session = program_session_id();
   job.default_method = default_start_method();
   job.env = options.env;
   job.stdout_at = add(copy_of(options.stdout_fd < 0 ? STDOUT_FILENO : options.stdout_fd));

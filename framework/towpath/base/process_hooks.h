@@ -1,0 +1,22 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace towpath {
+
+// What lower layers ask of the process layer, which stands above them: towpath::init fills it in,
+// in every process, before anything else runs.
+struct ProcessHooks {
+  // Has a SharedFolder removed once nobody uses it, whatever dies.
+  void (*keep_folder)(const std::string& path) = nullptr;
+  // A function as bytes that name it in every process of this program, and back. Invalid when the
+  // module that holds it is not loaded there.
+  std::string (*name_function)(void (*function)()) = nullptr;
+  void (*(*find_function)(std::string_view bytes))() = nullptr;
+};
+
+void set_process_hooks(const ProcessHooks& hooks);
+// Invalid when towpath::init was not called; `what` needs it.
+const ProcessHooks& process_hooks(std::string_view what);
+
+}  // namespace towpath
