@@ -88,20 +88,27 @@ void check_name(std::string_view kind, std::string_view name) {
   }
 }
 
+[[noreturn]] void throw_full(const Handle& handle, uint64_t size, uint64_t all, uint64_t free) {
+  throw Full(
+      format("{}: no room for {} bytes in /dev/shm, which has {} in all and {} free: free some, or "
+             "mount it larger",
+             handle.name, size, all, free));
+}
+
 void reserve(int fd, const Handle& handle, uint64_t size) {
+  struct statvfs room {};
+  if (::fstatvfs(fd, &room) != 0) throw_errno("fstatvfs(/dev/shm)");
+  const uint64_t all = room.f_blocks * room.f_frsize;
+  const uint64_t free = room.f_bavail * room.f_frsize;
+  // What can't be is not tried: it would take all the memory that there is. A file system without a
+  // limit counts no blocks.
+  if (all != 0 && size > free) throw_full(handle, size, all, free);
   if (!std::in_range<off_t>(size)) throw Invalid(format("{}: {} bytes", handle.name, size));
   for (uint64_t at = 0; at < size;) {
     const uint64_t step = std::min(kReserveStep, size - at);
     const int error = ::posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(step));
     if (error == EINTR) continue;
-    if (error == ENOSPC) {
-      struct statvfs room {};
-      ::fstatvfs(fd, &room);
-      throw Full(format(
-          "{}: no room for {} bytes in /dev/shm, which has {} in all and {} free without "
-          "it: free some, or mount it larger",
-          handle.name, size, room.f_blocks * room.f_frsize, room.f_bavail * room.f_frsize + at));
-    }
+    if (error == ENOSPC) throw_full(handle, size, all, at);
     if (error != 0)
       throw SystemError(format("posix_fallocate({}, {}, {})", handle.name, at, step), error);
     at += step;
