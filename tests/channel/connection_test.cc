@@ -209,11 +209,12 @@ TEST_CASE("Connection: nothing in time is Empty and no room in time is Full") {
 TEST_CASE("Connection: a large message given up for lack of time leaves no trace") {
   const Transport transport = GENERATE(from_range(transports()));
   auto [a, b] = Pipe(true, transport);
-  a.send_bytes("before");
+  const std::string before = pattern(300'000, 3);
+  a.send_bytes(before);
   const std::string large = pattern(size_t{100} << 20, 4);
   CHECK_THROWS_AS(a.send_bytes(large, Millis{200}), Full);
   std::thread sender([&a = a] { a.send_bytes("after", kSoon); });
-  CHECK(b.recv_bytes(kSoon) == "before");
+  CHECK(b.recv_bytes(kSoon) == before);
   CHECK(b.recv_bytes(kSoon) == "after");
   sender.join();
 }
@@ -594,7 +595,7 @@ TEST_CASE("Connection: no descriptor is left behind") {
     CHECK(a.fileno() >= 0);
     b.send(std::vector<Descriptor>{{0}, {1}});  // never received
   }
-  CHECK(open_descriptors() == before);
+  CHECK(open_descriptors() <= before);
   Process first([] {});  // starts what every later process uses
   first.start();
   REQUIRE(first.join(kSoon));
@@ -610,7 +611,7 @@ TEST_CASE("Connection: no descriptor is left behind") {
     REQUIRE(child.join(kSoon));
     child.close();
   }
-  CHECK(open_descriptors() == with_helpers);
+  CHECK(open_descriptors() <= with_helpers);
 }
 
 TEST_CASE("Connection: none and moved ones are refused") {

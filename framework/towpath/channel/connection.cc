@@ -9,6 +9,7 @@
 #include "towpath/base/private_fd.h"
 #include "towpath/channel/link.h"
 #include "towpath/channel/ring_link.h"
+#include "towpath/channel/zmq_link.h"
 
 namespace towpath {
 namespace {
@@ -33,6 +34,11 @@ struct Connection::State {
   explicit State(std::unique_ptr<Link> it)
       : sends(it->sends()), receives(it->receives()), link(std::move(it)) {}
 
+  // The link of a child of fork is its parent's, and so are its threads.
+  ~State() {
+    if (generation != fork_generation()) (void)link.release();
+  }
+
   // Under a lock: whether the end is still open.
   void require_open(const char* what) const {
     if (closed.load(std::memory_order_relaxed)) throw_closed(what);
@@ -46,6 +52,7 @@ struct Connection::State {
   const bool sends;
   const bool receives;
   std::atomic<bool> closed = false;
+  std::atomic<int> fileno = -1;  // once it was asked for
   std::timed_mutex sending;
   std::timed_mutex receiving;
   Encoder encoder;
@@ -170,10 +177,12 @@ bool Connection::poll(Millis timeout) {
 
 int Connection::fileno() const {
   State& s = state("fileno");
+  if (!s.receives) throw Invalid("fileno: this end of a simplex Pipe only sends");
+  if (const int known = s.fileno.load(); known >= 0) return known;
   const std::lock_guard held(s.receiving);
   s.require_open("fileno");
-  if (!s.receives) throw Invalid("fileno: this end of a simplex Pipe only sends");
-  return s.link->fileno();
+  s.fileno = s.link->fileno();
+  return s.fileno;
 }
 
 bool Connection::readable() const { return state("readable").receives; }
@@ -214,14 +223,14 @@ Connection Codec<Connection>::read(Decoder& in) {
     case LinkKind::kRing:
       return Connection(RingLink::adopt(in));
     case LinkKind::kZeroMq:
-      break;
+      return Connection(ZmqLink::adopt(in));
   }
   throw Invalid("an end of a connection of a transport that does not exist");
 }
 
 std::pair<Connection, Connection> Pipe(bool duplex, Transport transport) {
-  if (transport == Transport::kZeroMq) throw Unsupported("Pipe: not over ZeroMQ");
-  auto [first, second] = RingLink::make(duplex);
+  auto [first, second] =
+      transport == Transport::kZeroMq ? ZmqLink::make(duplex) : RingLink::make(duplex);
   return {Connection(std::move(first)), Connection(std::move(second))};
 }
 

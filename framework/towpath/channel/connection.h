@@ -103,7 +103,8 @@ class Connection {
   // True when a receive would not wait: a message is there (one above 32 MiB: its beginning), or
   // the end of the stream.
   bool poll(Millis timeout = Millis{0});
-  // Readable exactly when poll() is true. For a poll loop only; it belongs to the Connection.
+  // Readable exactly when poll() is true. For a poll loop only; it belongs to the Connection. The
+  // first call waits for another thread that receives.
   int fileno() const;
 
   bool readable() const;  // false for the sending end of a simplex Pipe

@@ -3,13 +3,13 @@
 #include <poll.h>
 #include <zmq.h>
 
-#include <atomic>
 #include <cerrno>
 #include <utility>
 #include <vector>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/channel/local_socket.h"
 #include "towpath/channel/message.h"
 #include "towpath/channel/wait.h"
 #include "towpath/channel/zmq_socket.h"
@@ -18,20 +18,12 @@ namespace towpath {
 namespace {
 
 constexpr int kLingerMillis = 1'000;
-constexpr int kConnectionEnded =
-    ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-
-std::string next_monitor_address() {
-  static std::atomic<unsigned> last{0};
-  return format("inproc://dealer-monitor-{}", ++last);
-}
 
 }  // namespace
 
 struct Dealer::State {
   ZmqSocket socket{ZMQ_DEALER};
-  ZmqSocket monitor{ZMQ_PAIR};  // tells when the connection ends
+  ZmqMonitor monitor{socket, kZmqConnectionEnded};
   std::string address;
   int lifeline;
   bool ended = false;
@@ -54,7 +46,7 @@ struct Dealer::State {
   }
 
   void look_at_connection() {
-    if (monitor.receive_event() != 0) ended = true;
+    while (monitor.next() != 0) ended = true;
   }
 };
 
@@ -70,20 +62,12 @@ Dealer::Dealer(const std::string& address, std::string_view identity, int lifeli
   socket.set(ZMQ_RCVHWM, 0);
   socket.set(ZMQ_LINGER, kLingerMillis);
   socket.set(ZMQ_MAXMSGSIZE, kMaxMessageBytes);
-  const std::string events = next_monitor_address();
-  if (::zmq_socket_monitor(socket.handle(), events.c_str(), kConnectionEnded) != 0) {
-    throw SystemError("zmq_socket_monitor", ::zmq_errno());
-  }
-  state_->monitor.set(ZMQ_LINGER, 0);
-  state_->monitor.connect(events);
   socket.connect(address);
 }
 
 Dealer::Dealer(Dealer&&) noexcept = default;
 
-Dealer::~Dealer() {
-  if (state_) ::zmq_socket_monitor(state_->socket.handle(), nullptr, 0);
-}
+Dealer::~Dealer() = default;
 
 void Dealer::send(std::string_view bytes) {
   if (!state_->ended && state_->socket.send(bytes, false) == ZmqSocket::Sent::kYes) return;

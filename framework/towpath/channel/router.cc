@@ -3,16 +3,15 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <zmq.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/unique_fd.h"
+#include "towpath/channel/local_socket.h"
 #include "towpath/channel/wait.h"
 #include "towpath/channel/zmq_socket.h"
 
@@ -20,33 +19,6 @@ namespace towpath {
 namespace {
 
 constexpr int kLingerMillis = 1'000;
-
-sockaddr_un name_of(const std::string& address) {
-  const std::string path = address.substr(std::strlen("ipc://"));
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path, path.data(), path.size());
-  return name;
-}
-
-// A socket that listens already, so that Dealers can connect before ZeroMQ has been started here. A
-// second listener would take the address away from the first without a word: it is refused.
-UniqueFd listen_at(const std::string& address) {
-  const sockaddr_un name = name_of(address);
-  const auto* to = reinterpret_cast<const sockaddr*>(&name);
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe) throw_errno("socket(AF_UNIX)");
-  if (::connect(probe.get(), to, sizeof name) == 0 || errno == EAGAIN) {
-    throw Invalid(format("another process listens at {}", address));
-  }
-  if (errno == ECONNREFUSED) ::unlink(name.sun_path);  // left by one that died
-  UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!listening) throw_errno("socket(AF_UNIX)");
-  if (::bind(listening.get(), to, sizeof name) != 0 || ::listen(listening.get(), SOMAXCONN) != 0) {
-    throw_errno(format("bind, listen({})", address));
-  }
-  return listening;
-}
 
 void watch(int epoll, int fd) {
   epoll_event event{};
@@ -58,7 +30,8 @@ void watch(int epoll, int fd) {
 }  // namespace
 
 struct Router::State {
-  explicit State(const std::string& where) : address(where), listening(listen_at(where)) {
+  explicit State(const std::string& where)
+      : address(where), listening(listen_locally(where, SOCK_STREAM)) {
     if (!pending || !epoll) throw_errno("eventfd or epoll_create1");
     watch(epoll.get(), pending.get());
   }
@@ -66,7 +39,7 @@ struct Router::State {
   // The path goes with its listener: ZeroMQ leaves it when the socket is given to it. A copy that
   // fork made is not the listener.
   ~State() {
-    if (owner == ::getpid()) ::unlink(name_of(address).sun_path);
+    if (owner == ::getpid()) ::unlink(socket_path(address).c_str());
   }
 
   // ZeroMQ has threads, and a process with threads can't fork: it starts at first use.

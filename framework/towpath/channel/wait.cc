@@ -35,6 +35,25 @@ std::vector<size_t> wait(std::span<const int> fds, Millis timeout) {
   return ready;
 }
 
+std::vector<size_t> wait(std::span<const Waitable> things, Millis timeout) {
+  const Deadline deadline(timeout);
+  std::vector<int> fds;
+  for (const Waitable& thing : things) fds.push_back(thing.fileno());
+  for (bool false_alarm = false;; false_alarm = true) {
+    // A thing may be in use by another thread, which holds its message: then it is not ready for
+    // this one, however readable.
+    if (false_alarm) ::poll(nullptr, 0, 1);
+    std::vector<size_t> ready = wait(std::span<const int>(fds), deadline.left());
+    if (ready.empty()) return ready;
+    std::erase_if(ready, [things](size_t i) { return !things[i].ready(); });
+    if (!ready.empty() || deadline.passed()) return ready;
+  }
+}
+
+std::vector<size_t> wait(std::initializer_list<Waitable> things, Millis timeout) {
+  return wait(std::span<const Waitable>(things.begin(), things.size()), timeout);
+}
+
 bool wait_readable(int fd, Millis timeout) {
   pollfd item{fd, POLLIN, 0};
   if (poll_until({&item, 1}, timeout) == 0) return false;

@@ -1,9 +1,9 @@
 #include "towpath/channel/zmq_socket.h"
 
-#include <sys/un.h>
 #include <unistd.h>
 #include <zmq.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -70,8 +70,10 @@ Context& context() {
 ZmqSocket::ZmqSocket(int type) : socket_(context().open_socket(type)), owner_(::getpid()) {}
 
 ZmqSocket::~ZmqSocket() {
-  if (owner_ == ::getpid()) context().close_socket(socket_);
+  if (is_ours()) context().close_socket(socket_);
 }
+
+bool ZmqSocket::is_ours() const { return owner_ == ::getpid(); }
 
 void ZmqSocket::set(int option, int value) {
   if (::zmq_setsockopt(socket_, option, &value, sizeof value) != 0) {
@@ -87,7 +89,7 @@ void ZmqSocket::set(int option, int64_t value) {
 
 void ZmqSocket::set(int option, std::string_view value) {
   if (::zmq_setsockopt(socket_, option, value.data(), value.size()) != 0) {
-    throw_zmq(format("zmq_setsockopt({}, \"{}\")", option, value));
+    throw_zmq(format("zmq_setsockopt({}, {} bytes)", option, value.size()));
   }
 }
 
@@ -98,6 +100,15 @@ int ZmqSocket::get(int option) const {
     if (errno != EINTR) throw_zmq(format("zmq_getsockopt({})", option));
   }
   return value;
+}
+
+std::string ZmqSocket::endpoint() const {
+  char name[512];
+  size_t size = sizeof name;
+  if (::zmq_getsockopt(socket_, ZMQ_LAST_ENDPOINT, name, &size) != 0) {
+    throw_zmq("zmq_getsockopt(ZMQ_LAST_ENDPOINT)");
+  }
+  return name;
 }
 
 void ZmqSocket::bind(const std::string& address) {
@@ -118,7 +129,7 @@ ZmqSocket::Sent ZmqSocket::send(std::string_view part, bool more_follow) {
   }
 }
 
-std::optional<ZmqSocket::Part> ZmqSocket::receive() {
+std::optional<ZmqSocket::Part> ZmqSocket::receive(std::string* peer) {
   zmq_msg_t message;
   ::zmq_msg_init(&message);
   for (;;) {
@@ -129,33 +140,41 @@ std::optional<ZmqSocket::Part> ZmqSocket::receive() {
   }
   Part part{{static_cast<const char*>(::zmq_msg_data(&message)), ::zmq_msg_size(&message)},
             ::zmq_msg_more(&message) != 0};
+  if (peer != nullptr) {
+    const char* address = ::zmq_msg_gets(&message, "Peer-Address");
+    *peer = address == nullptr ? "" : address;
+  }
   ::zmq_msg_close(&message);
   return part;
 }
 
-int ZmqSocket::receive_event() {
-  int event = 0;
-  // An event is two parts: number and value, then the endpoint.
-  for (std::optional<Part> part = receive(); part; part = receive()) {
-    if (part->more_follow && part->bytes.size() >= 2) {
-      uint16_t number;
-      std::memcpy(&number, part->bytes.data(), sizeof number);
-      event = number;
-    }
+const int kZmqConnectionEnded =
+    ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+
+ZmqMonitor::ZmqMonitor(ZmqSocket& socket, int events) : socket_(socket), events_(ZMQ_PAIR) {
+  static std::atomic<unsigned> last{0};
+  const std::string address = format("inproc://monitor-{}", ++last);
+  if (::zmq_socket_monitor(socket.handle(), address.c_str(), events) != 0) {
+    throw_zmq("zmq_socket_monitor");
   }
-  return event;
+  events_.set(ZMQ_LINGER, 0);
+  events_.connect(address);
 }
 
-void check_address(std::string_view address) {
-  constexpr std::string_view kIpc = "ipc://";
-  if (!address.starts_with(kIpc) || address.size() == kIpc.size()) {
-    throw Invalid(format("\"{}\" is not an address: it has the form ipc:///folder/name", address));
+ZmqMonitor::~ZmqMonitor() {
+  if (socket_.is_ours()) ::zmq_socket_monitor(socket_.handle(), nullptr, 0);
+}
+
+int ZmqMonitor::next() {
+  // An event is two parts: number and value, then the endpoint.
+  while (const auto part = events_.receive()) {
+    if (!part->more_follow || part->bytes.size() < 2) continue;
+    uint16_t number;
+    std::memcpy(&number, part->bytes.data(), sizeof number);
+    return number;
   }
-  constexpr size_t kRoom = sizeof(sockaddr_un::sun_path) - 1;
-  if (address.size() - kIpc.size() > kRoom) {
-    throw Invalid(
-        format("the path of {} has more than {} bytes: use a shorter folder", address, kRoom));
-  }
+  return 0;
 }
 
 }  // namespace towpath

@@ -17,10 +17,12 @@ class ZmqSocket {
   ~ZmqSocket();
 
   void* handle() const { return socket_; }
+  bool is_ours() const;  // false in a child of fork, where nothing of it may be touched
   void set(int option, int value);
   void set(int option, int64_t value);
   void set(int option, std::string_view value);
   int get(int option) const;
+  std::string endpoint() const;  // the last that was bound, with the port that was chosen
   void bind(const std::string& address);
   void connect(const std::string& address);
 
@@ -31,18 +33,32 @@ class ZmqSocket {
     std::string bytes;
     bool more_follow;
   };
-  // Never waits; nothing there: nullopt.
-  std::optional<Part> receive();
-
-  // Of a socket that is connected to a monitor: its newest event. Never waits; 0: none.
-  int receive_event();
+  // Never waits; nothing there: nullopt. `peer` is given the sender's IP address, if it has one.
+  std::optional<Part> receive(std::string* peer = nullptr);
 
  private:
   void* socket_ = nullptr;
   pid_t owner_;
 };
 
-// "ipc:///run/…": Invalid when it is no address, or too long for the kernel (107 bytes of path).
-void check_address(std::string_view address);
+// Tells what becomes of a socket's connections.
+class ZmqMonitor {
+ public:
+  // `events`: ZMQ_EVENT_… of interest.
+  ZmqMonitor(ZmqSocket& socket, int events);
+  ZmqMonitor(const ZmqMonitor&) = delete;
+  ~ZmqMonitor();  // before the socket's end
+
+  void* handle() const { return events_.handle(); }  // readable: next() has something
+  // The next event. Never waits; 0: none.
+  int next();
+
+ private:
+  ZmqSocket& socket_;
+  ZmqSocket events_;
+};
+
+// The connection has ended, or never began.
+extern const int kZmqConnectionEnded;
 
 }  // namespace towpath

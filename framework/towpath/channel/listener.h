@@ -1,0 +1,65 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "towpath/base/clock.h"
+#include "towpath/channel/connection.h"
+
+namespace towpath {
+
+// How a Listener and its Clients meet; both sides say the same.
+struct ConnectOptions {
+  // A secret that both sides know; empty: none. Who doesn't know it never gets in: neither side
+  // learns the key, nor sends or receives anything else. Long and random: a short one can be
+  // guessed from recorded traffic.
+  std::string key{};
+  // Over TCP without a key anybody may connect, read and write: said on purpose or refused.
+  bool plain_tcp = false;
+  // kAuto: shared memory for local addresses, ZeroMQ for TCP.
+  Transport transport = Transport::kAuto;
+};
+
+// Waits for Clients at an address, and makes a Connection for each.
+//
+// Addresses  "ipc:///folder/name" (a local socket), "tcp://HOST:PORT" (an IP address or interface;
+//            port 0: a free one). Empty: a local one in the program's session.
+// Security   local: Clients of other users are refused, and so is a listener of another user. With
+// a
+//            key each side proves to the other that it knows it; over TCP and any ZeroMQ that is
+//            CURVE, whose keys are derived from the key, and all that follows is encrypted.
+// Timeouts   accept: Timeout.
+// Errors     Invalid: no address, somebody listens there. Unsupported: TCP without a key.
+// Threads    one object, one thread; close() may be called by another.
+// Deaths     a Client that dies in the middle of connecting is forgotten; accept goes on.
+// Source     Python's multiprocessing.connection.Listener; but a Client with a wrong key ends in an
+//            AuthenticationError there, not in accept(): a stranger can't stop a server.
+class Listener {
+ public:
+  explicit Listener(const std::string& address = {}, ConnectOptions options = {});
+  Listener(Listener&&) noexcept;
+  Listener& operator=(Listener&&) noexcept;
+  ~Listener();
+
+  Connection accept(Millis timeout = kForever);
+  // With the port that was chosen.
+  const std::string& address() const;
+  // Of the last Connection's other end: an IP address, or "pid 4711". Empty before.
+  const std::string& last_accepted() const;
+  // How many were turned away.
+  uint64_t refused() const;
+  // Connections live on.
+  void close();
+
+  // One way of listening.
+  class Door;
+
+ private:
+  std::unique_ptr<Door> door_;
+};
+
+// Connects to a Listener and returns when that has accepted. Closed: nobody listens there.
+// AuthenticationError: the key is wrong, missing on one side, or the listener is another user's.
+Connection Client(const std::string& address, const ConnectOptions& options = {},
+                  Millis timeout = kForever);
+
+}  // namespace towpath

@@ -1,0 +1,192 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/base/private_fd.h"
+#include "towpath/base/program_session.h"
+#include "towpath/channel/descriptor_passing.h"
+#include "towpath/channel/door.h"
+#include "towpath/channel/local_socket.h"
+#include "towpath/channel/sha256.h"
+#include "towpath/channel/wait.h"
+
+// How two processes of one host meet, in packets over a unix socket:
+//
+//   listener ── Challenge ──▶ client
+//   listener ◀── Answer ───── client     proves that it knows the key
+//   listener ── Entrance ───▶ client     proves it too, and carries one end of a Pipe; or the
+//   reason
+//                                        why there is none
+
+namespace towpath {
+namespace {
+
+constexpr int64_t kVersion = 1;
+constexpr size_t kNonce = 32;
+
+struct Challenge {
+  int64_t version = kVersion;
+  bool keyed = false;
+  std::string nonce;
+  TOWPATH_FIELDS(version, keyed, nonce)
+};
+
+struct Answer {
+  bool keyed = false;
+  std::string nonce;
+  std::string proof;
+  TOWPATH_FIELDS(keyed, nonce, proof)
+};
+
+struct Entrance {
+  std::string refusal;  // empty: come in
+  std::string proof;
+  std::string end;  // encoded
+  TOWPATH_FIELDS(refusal, proof, end)
+};
+
+// The two sides prove different things, so that neither can send back what it got.
+std::string proof_of(std::string_view side, const std::string& key, const std::string& challenge,
+                     const std::string& answer) {
+  return key.empty() ? std::string()
+                     : hmac_sha256(key, std::string(side) + ":" + challenge + answer);
+}
+
+class LocalDoor final : public Listener::Door {
+ public:
+  LocalDoor(const std::string& address, const ConnectOptions& options) : key_(options.key) {
+    address_ = address.empty() ? new_address() : address;
+    path_ = socket_path(address_);
+    listening_ = PrivateFd(listen_locally(address_, SOCK_SEQPACKET));
+    // A path outside a session's folder is open to all who can enter its folder.
+    if (::chmod(path_.c_str(), 0600) != 0) {
+      throw_errno(format("chmod({}, 0600)", address_));
+    }
+  }
+  // A copy that fork made is not the listener.
+  ~LocalDoor() override {
+    if (owner_ == ::getpid()) interrupt();
+  }
+
+  std::optional<Connection> accept(const Deadline& deadline) override {
+    for (;;) {
+      if (closed_) throw Closed(format("the listener at {} is closed", address_));
+      if (!wait_readable(listening_.get(), deadline.left())) return std::nullopt;
+      const UniqueFd socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!socket) {
+        if (errno == EINVAL) throw Closed(format("the listener at {} is closed", address_));
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) continue;
+        throw_errno(format("accept4({})", address_));
+      }
+      try {
+        Connection connection = greet(socket.get());
+        last_accepted_ = format("pid {}", peer_of(socket.get()).pid);
+        return connection;
+      } catch (const Error&) {
+        ++refused_;  // it died, or is none of ours: nothing that a server should end by
+      }
+    }
+  }
+
+  void interrupt() noexcept override {
+    if (closed_.exchange(true)) return;
+    ::shutdown(listening_.get(), SHUT_RDWR);
+    ::unlink(path_.c_str());
+  }
+
+ private:
+  Connection greet(int socket) {
+    const auto refuse = [socket](const std::string& why) {
+      send_packet(socket, to_bytes(Entrance{why, {}, {}}), {}, kGreeting);
+      throw AuthenticationError(why);
+    };
+    if (peer_of(socket).uid != ::geteuid()) refuse("the listener belongs to another user");
+    const Challenge challenge{kVersion, !key_.empty(), random_bytes(kNonce)};
+    send_packet(socket, to_bytes(challenge), {}, kGreeting);
+    const auto packet = receive_packet(socket, kGreeting);
+    if (!packet) throw Timeout("a client does not answer");
+    const auto answer = from_bytes<Answer>(packet->bytes);
+    if (answer.keyed && key_.empty()) refuse("the client has a key, the listener has none");
+    if (!answer.keyed && !key_.empty()) refuse("the listener wants a key");
+    if (!same_secret(answer.proof, proof_of("client", key_, challenge.nonce, answer.nonce))) {
+      refuse("the key is wrong");
+    }
+    auto [mine, its] = Pipe();
+    Entrance entrance;
+    entrance.proof = proof_of("listener", key_, challenge.nonce, answer.nonce);
+    OutgoingDescriptors descriptors;
+    entrance.end = to_bytes(its);
+    const std::vector<UniqueFd> fds = descriptors.take();
+    std::vector<int> numbers;
+    for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
+    send_packet(socket, to_bytes(entrance), numbers, kGreeting);
+    return std::move(mine);
+  }
+
+  const pid_t owner_ = ::getpid();
+  const std::string key_;
+  std::string path_;
+  PrivateFd listening_;
+  std::atomic<bool> closed_ = false;
+};
+
+}  // namespace
+
+std::string new_address() {
+  static std::atomic<uint64_t> count{0};
+  return program_session().address(format("listener-{}-{}", ::getpid(), ++count));
+}
+
+std::unique_ptr<Listener::Door> open_local_door(const std::string& address,
+                                                const ConnectOptions& options) {
+  return std::make_unique<LocalDoor>(address, options);
+}
+
+Connection enter_local_door(const std::string& address, const ConnectOptions& options,
+                            const Deadline& deadline) {
+  const UniqueFd socket = connect_locally(address, SOCK_SEQPACKET, deadline.left());
+  if (peer_of(socket.get()).uid != ::geteuid()) {
+    throw AuthenticationError(format("the listener at {} belongs to another user", address));
+  }
+  const auto next = [&] {
+    try {
+      if (auto packet = receive_packet(socket.get(), deadline.left())) return std::move(*packet);
+    } catch (const EndOfStream&) {
+      throw Closed(format("the listener at {} hung up", address));
+    }
+    throw Timeout(format("the listener at {} does not accept", address));
+  };
+  const auto challenge = from_bytes<Challenge>(next().bytes);
+  if (challenge.version != kVersion) {
+    throw Unsupported(format("the listener at {} is of another version of Towpath", address));
+  }
+  // Who asks for nothing gets no proof: it may have said so to be given one for another listener.
+  const Answer answer{!options.key.empty(), random_bytes(kNonce), {}};
+  Answer proved = answer;
+  if (challenge.keyed) {
+    proved.proof = proof_of("client", options.key, challenge.nonce, answer.nonce);
+  }
+  try {
+    send_packet(socket.get(), to_bytes(proved), {}, deadline.left());
+  } catch (const Full&) {
+    throw Timeout(format("the listener at {} does not accept", address));
+  }
+  Packet packet = next();
+  const auto entrance = from_bytes<Entrance>(packet.bytes);
+  if (!entrance.refusal.empty()) {
+    throw AuthenticationError(format("{}: {}", address, entrance.refusal));
+  }
+  if (!same_secret(entrance.proof,
+                   proof_of("listener", options.key, challenge.nonce, answer.nonce))) {
+    throw AuthenticationError(format("the listener at {} does not know the key", address));
+  }
+  const IncomingDescriptors descriptors(std::move(packet.fds));
+  return from_bytes<Connection>(entrance.end);
+}
+
+}  // namespace towpath
