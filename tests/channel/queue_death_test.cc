@@ -1,0 +1,360 @@
+// Queues between processes, and what is left of them when some are killed: all of it.
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <map>
+#include <random>
+
+#include "sync/helpers.h"
+#include "towpath/channel/queue.h"
+
+using namespace towpath;
+
+namespace {
+
+constexpr Millis kNow{0};
+
+void put_range(Queue<int> queue, int begin, int end) {
+  for (int i = begin; i < end; ++i) queue.put(i);
+}
+
+void put_text(Queue<std::string> queue, size_t size) { queue.put(std::string(size, 'x')); }
+
+void get_for_ever(Queue<int> queue, Numbers numbers) {
+  numbers[0] = 1;
+  for (;;) {
+    queue.get();
+    ++numbers[1];
+  }
+}
+
+void get_one_and_stay(JoinableQueue<int> queue, Numbers numbers) {
+  numbers[0] = queue.get() + 1;
+  run_for_ever();
+}
+
+void get_one_and_end(JoinableQueue<int> queue) { queue.get(); }
+
+void receive_and_stay(Queue<std::string> queue, Numbers numbers) {
+  const auto item = queue.receive();
+  numbers[0] = 1;
+  run_for_ever();
+}
+
+void work(JoinableQueue<int> tasks, Queue<int> results) {
+  for (;;) {
+    const int task = tasks.get();
+    results.put(task * task);
+    tasks.task_done();
+  }
+}
+
+void put_if_room(Queue<int> queue, Numbers numbers) {
+  for (int i = 0; i < 10; ++i) {
+    try {
+      queue.put_nowait(i);
+      ++numbers[0];
+    } catch (const Full&) {
+    }
+  }
+}
+
+void send_queue(Queue<Queue<int>> through) {
+  Queue<int> mine;
+  through.put(mine);
+  expect(mine.get(kSoon) == 2, "send_queue: another item");
+}
+
+void put_from_grandchild(Queue<int> queue, Method method) {
+  Process child(Options{.method = method}, &put_range, queue, 0, 3);
+  child.start();
+  child.join();
+}
+
+constexpr int kItems = 100'000;  // of one putter, at most
+
+// Each is put, then counted.
+void put_counted(Queue<std::pair<int, int>> queue, Numbers counts, int putter) {
+  for (int i = 0; i < kItems - 1; ++i) {
+    queue.put({putter, i});
+    counts[static_cast<size_t>(putter)] = i + 1;
+  }
+  run_for_ever();
+}
+
+// For each putter a row of items, and how often each was got.
+struct Tally {
+  SharedMemory memory;
+  static Tally open(const Handle& handle) { return {SharedMemory::open(handle)}; }
+  const Handle& handle() const { return memory.handle(); }
+  std::atomic<uint8_t>& of(int putter, int item) const {
+    return reinterpret_cast<std::atomic<uint8_t>*>(memory.buf().data())[putter * kItems + item];
+  }
+};
+
+void get_counted(Queue<std::pair<int, int>> queue, Tally tally, Numbers disorder) {
+  std::map<int, int> last;
+  for (;;) {
+    const auto [putter, item] = queue.get();
+    ++tally.of(putter, item);
+    if (last.contains(putter) && item <= last[putter]) ++disorder[0];
+    last[putter] = item;
+  }
+}
+
+void do_tasks(JoinableQueue<std::pair<int, int>> tasks, Tally done, Numbers errors) {
+  for (;;) {
+    const auto [row, item] = tasks.get();
+    if (done.of(row, item) != 0) ++errors[0];
+    tasks.task_done();
+    ++done.of(row, item);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Queue: parent and child put and nothing is missing") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Queue<int> queue;
+    Children children;
+    children.start(method, &put_range, queue, 10, 20);
+    put_range(queue, 0, 10);
+    std::vector<int> parents, childs;
+    for (int i = 0; i < 20; ++i) {
+      const int item = queue.get(kSoon);
+      (item < 10 ? parents : childs).push_back(item);
+    }
+    CHECK(parents == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+    CHECK(childs == std::vector<int>{10, 11, 12, 13, 14, 15, 16, 17, 18, 19});
+    CHECK(children.joined());
+    CHECK(queue.empty());
+  }
+}
+
+TEST_CASE("Queue: a child that has put a megabyte ends before anybody gets") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Queue<std::string> queue;
+    Children children;
+    children.start(method, &put_text, queue, size_t{1} << 20);
+    CHECK(children.joined());
+    CHECK(queue.get(kNow).size() == size_t{1} << 20);
+  }
+}
+
+TEST_CASE("Queue: travels through a queue and to grandchildren") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Queue<Queue<int>> through;
+    Children children;
+    children.start(method, &send_queue, through);
+    Queue<int> its = through.get(kSoon);
+    its.put(2);
+    Queue<int> mine;
+    children.start(method, &put_from_grandchild, mine, method);
+    for (int i = 0; i < 3; ++i) CHECK(mine.get(kSoon) == i);
+    CHECK(children.joined());
+  }
+}
+
+TEST_CASE("Queue: maxsize is exact with many putters") {
+  Queue<int> queue(6);
+  const Numbers numbers;
+  Children children;
+  for (int i = 0; i < 4; ++i) children.start(Method::kForkserver, &put_if_room, queue, numbers);
+  CHECK(children.joined());
+  CHECK(numbers[0] == 6);
+  CHECK(queue.qsize() == 6);
+}
+
+TEST_CASE("Queue: a reader killed while it waits takes nothing with it") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Queue<int> queue;
+    const Numbers numbers;
+    Children children;
+    Process& reader = children.start(method, &get_for_ever, queue, numbers);
+    REQUIRE(await([&] { return numbers[0] == 1; }));
+    queue.put(0);
+    REQUIRE(await([&] { return numbers[1] == 1; }));
+    reader.kill();
+    reader.join();
+    queue.put(1);
+    CHECK(queue.qsize() == 1);
+    CHECK(queue.get(kSoon) == 1);
+    CHECK(queue.empty());
+  }
+}
+
+TEST_CASE("Queue: the memory of what a killed process held is used again") {
+  Queue<std::string> queue;
+  const std::string item(size_t{260} << 20, 'x');  // two fill the queue
+  for (int i = 0; i < 4; ++i) {
+    const Numbers numbers;
+    Children children;
+    Process& reader = children.start(Method::kForkserver, &receive_and_stay, queue, numbers);
+    queue.put_bytes(item, kSoon);
+    REQUIRE(await([&] { return numbers[0] == 1; }));
+    reader.kill();
+    reader.join();
+  }
+}
+
+TEST_CASE("JoinableQueue: ten tasks and four workers") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    JoinableQueue<int> tasks;
+    Queue<int> results;
+    Children children;
+    for (int i = 0; i < 4; ++i) children.start(method, &work, tasks, results);
+    for (int i = 0; i < 10; ++i) tasks.put(i);
+    REQUIRE(tasks.join(kSoon));
+    std::vector<int> all;
+    while (!results.empty()) all.push_back(results.get());
+    std::sort(all.begin(), all.end());
+    CHECK(all == std::vector<int>{0, 1, 4, 9, 16, 25, 36, 49, 64, 81});
+  }
+}
+
+TEST_CASE("JoinableQueue: what a killed worker held is delivered to another once and first") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    JoinableQueue<int> queue;
+    const Numbers numbers;
+    Children children;
+    for (int i = 0; i < 3; ++i) queue.put(i);
+    Process& worker = children.start(method, &get_one_and_stay, queue, numbers);
+    REQUIRE(await([&] { return numbers[0] == 1; }));
+    CHECK(queue.qsize() == 2);
+    worker.kill();
+    worker.join();
+    CHECK(queue.qsize() == 3);
+    for (int i = 0; i < 3; ++i) {
+      CHECK(queue.get(kSoon) == i);
+      queue.task_done();
+    }
+    CHECK(queue.join(kNow));
+    CHECK(queue.empty());
+  }
+}
+
+TEST_CASE("JoinableQueue: a getter that waits is given what a dead worker held") {
+  JoinableQueue<int> queue;
+  const Numbers numbers;
+  Children children;
+  queue.put(7);
+  Process& worker = children.start(Method::kForkserver, &get_one_and_stay, queue, numbers);
+  REQUIRE(await([&] { return numbers[0] == 8; }));
+  CHECK_THROWS_AS(queue.get(Millis{30}), Empty);
+  CHECK_FALSE(queue.join(Millis{30}));
+  worker.kill();
+  CHECK(queue.get(kSoon) == 7);
+  queue.task_done();
+  // One that ends well, but has not said that it is done, either.
+  queue.put(8);
+  children.start(Method::kForkserver, &get_one_and_end, queue).join(kSoon);
+  CHECK(queue.get(kSoon) == 8);
+  queue.task_done();
+  CHECK(queue.join(kSoon));
+}
+
+TEST_CASE("JoinableQueue: a child of fork does not hold what its parent does") {
+  if (methods().size() < 3) return;  // this process has threads
+  JoinableQueue<int> queue;
+  queue.put(1);
+  CHECK(queue.get() == 1);
+  queue.put(2);
+  Children children;
+  children.start(Method::kFork, &get_one_and_end, queue);
+  CHECK(children.joined());
+  CHECK(queue.get(kSoon) == 2);
+  queue.task_done();
+  queue.task_done();
+  CHECK(queue.join(kNow));
+}
+
+TEST_CASE("Queue: putters and getters are killed and nothing is lost or given twice") {
+  constexpr int kRounds = 150;
+  const auto seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  const size_t maxsize = seed % 2 == 0 ? 20 : 0;
+  Queue<std::pair<int, int>> queue(maxsize);
+  const Numbers counts, disorder;
+  const Tally tally{SharedMemory::create(int64_t{kRounds + 2} * kItems)};
+  int putters = 0;
+  int getters_killed = 0;
+  std::array<std::unique_ptr<Process>, 4> all;
+  const auto start = [&](size_t i) {
+    const Options options{.daemon = true};
+    all[i] = i < 2 ? std::make_unique<Process>(options, &put_counted, queue, counts, putters++)
+                   : std::make_unique<Process>(options, &get_counted, queue, tally, disorder);
+    all[i]->start();
+  };
+  for (size_t i = 0; i < all.size(); ++i) start(i);
+  for (int round = 0; round < kRounds; ++round) {
+    // Some time that is never the same, and then another process.
+    for (size_t spin = random() % 2'000; spin > 0; --spin) queue.qsize();
+    const size_t victim = random() % all.size();
+    all[victim]->kill();
+    all[victim]->join();
+    if (victim >= 2) ++getters_killed;
+    start(victim);
+    if (putters > kRounds) break;
+  }
+  for (size_t i : {0, 1}) all[i]->kill(), all[i]->join();
+  // The getters get all there is.
+  REQUIRE(await([&] { return queue.empty(); }));
+  for (size_t i : {2, 3}) all[i]->kill(), all[i]->join();
+  CHECK(queue.qsize() == 0);
+  CHECK_THROWS_AS(queue.get_nowait(), Empty);
+  CHECK(disorder[0] == 0);
+  int missing = 0;
+  for (int putter = 0; putter < putters; ++putter) {
+    const int put = counts[static_cast<size_t>(putter)];
+    int twice = 0;
+    for (int i = 0; i < put; ++i) {
+      if (tally.of(putter, i) == 0) ++missing;
+      if (tally.of(putter, i) > 1) ++twice;
+    }
+    CHECK(twice == 0);
+    CHECK(tally.of(putter, put) <= 1);  // put, but not counted any more
+  }
+  // Each killed getter may have taken one that it could not count.
+  CHECK(missing <= getters_killed + 2);
+  queue.put({0, 0});
+  CHECK(queue.get(kNow).second == 0);
+}
+
+TEST_CASE("JoinableQueue: workers are killed and every task is done") {
+  constexpr int kRounds = 60;
+  const auto seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  JoinableQueue<std::pair<int, int>> tasks(100);
+  const Numbers errors;
+  const Tally done{SharedMemory::create(kItems)};
+  std::array<std::unique_ptr<Process>, 3> workers;
+  const auto start = [&](size_t i) {
+    workers[i] = std::make_unique<Process>(Options{.daemon = true}, &do_tasks, tasks, done, errors);
+    workers[i]->start();
+  };
+  for (size_t i = 0; i < workers.size(); ++i) start(i);
+  int item = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    for (size_t some = random() % 200; some > 0; --some) tasks.put({0, item++}, kSoon);
+    const size_t victim = random() % workers.size();
+    workers[victim]->kill();
+    workers[victim]->join();
+    start(victim);
+  }
+  REQUIRE(tasks.join(kSoon));
+  CHECK(tasks.empty());
+  CHECK(errors[0] == 0);
+  int undone = 0;
+  for (int i = 0; i < item; ++i) undone += done.of(0, i) == 0 ? 1 : 0;
+  // A worker that was killed between task_done() and the tally; or has not come to it yet.
+  CHECK(undone <= kRounds + 3);
+  for (auto& worker : workers) worker->kill();
+}

@@ -1,0 +1,336 @@
+// Queue, SimpleQueue and JoinableQueue within a process; what dies is in queue_death_test.cc.
+#include "towpath/channel/queue.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <deque>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "sync/helpers.h"
+#include "towpath/base/program_session.h"
+#include "towpath/channel/descriptor.h"
+
+using namespace towpath;
+
+namespace {
+
+constexpr Millis kNow{0};
+constexpr Millis kShort{20};
+
+struct Point {
+  int x = 0, y = 0;
+  TOWPATH_FIELDS(x, y)
+};
+
+// Files of queues in the session's folder.
+size_t queue_files() {
+  const auto files = std::filesystem::directory_iterator(program_session().folder());
+  return static_cast<size_t>(std::count_if(begin(files), end(files), [](const auto& entry) {
+    return entry.path().filename().string().starts_with("queue-");
+  }));
+}
+
+uint64_t bytes_of(const std::string& path) {
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  return static_cast<uint64_t>(status.st_blocks) * 512;
+}
+
+}  // namespace
+
+TEST_CASE("Queue: items come out in the order in which they were put") {
+  Queue<int> queue;
+  CHECK(queue.empty());
+  for (int i = 2; i <= 5; ++i) queue.put(i);
+  CHECK(queue.qsize() == 4);
+  CHECK_FALSE(queue.empty());
+  CHECK_FALSE(queue.full());
+  for (int i = 2; i <= 5; ++i) CHECK(queue.get() == i);
+  CHECK(queue.empty());
+  CHECK_THROWS_AS(queue.get_nowait(), Empty);
+  CHECK_THROWS_AS(queue.get(kShort), Empty);
+  CHECK_THROWS_AS(queue.get(Millis{-1}), Empty);
+}
+
+TEST_CASE("Queue: put waits at maxsize, and there is Full in time") {
+  Queue<int> queue(6);
+  for (int i = 0; i < 6; ++i) queue.put_nowait(i);
+  CHECK(queue.full());
+  CHECK_THROWS_AS(queue.put_nowait(6), Full);
+  const auto begin = Clock::now();
+  CHECK_THROWS_AS(queue.put(6, kShort), Full);
+  CHECK(Clock::now() - begin >= kShort);
+  CHECK(queue.qsize() == 6);
+  std::thread putter([&queue] { queue.put(6, kSoon); });
+  CHECK(queue.get() == 0);
+  putter.join();
+  CHECK(queue.full());
+  for (int i = 1; i <= 6; ++i) CHECK(queue.get() == i);
+}
+
+TEST_CASE("Queue: any type arrives equal") {
+  Queue queue;  // of Objects
+  queue.put(Object(std::vector<Object>{Object(42), Object(), Object("данные"), Object(true)}));
+  const Object arrived = queue.get();
+  CHECK(arrived.as_array().at(0).as_int() == 42);
+  CHECK(arrived.as_array().at(1).is_nil());
+  CHECK(arrived.as_array().at(2).as_string() == "данные");
+  CHECK(arrived.as_array().at(3).as_bool());
+  Queue<Point> points;
+  points.put({3, -4});
+  CHECK(points.get().y == -4);
+}
+
+TEST_CASE("Queue: what can't be serialised throws in put and moves nothing") {
+  Queue<std::optional<Descriptor>> queue(2);
+  queue.put(std::nullopt);
+  CHECK_THROWS_AS(queue.put(Descriptor{0}), NotSerialisable);
+  CHECK(queue.qsize() == 1);
+  queue.put_nowait(std::nullopt);
+  CHECK_THROWS_AS(queue.put_nowait(std::nullopt), Full);
+  CHECK_FALSE(queue.get());
+  CHECK_FALSE(queue.get());
+  CHECK(queue.empty());
+}
+
+TEST_CASE("Queue: an item of another type is Invalid and the next one arrives") {
+  Queue<std::string> strings;
+  Queue<int> ints = Queue<int>::open(strings.handle());
+  strings.put("seven");
+  ints.put(7);
+  strings.put_bytes("");
+  strings.put_bytes("\x92\x01");                // an array of two, cut short
+  strings.put_bytes("\x01\x02");                // bytes behind the value
+  strings.put_bytes(std::string(500, '\x91'));  // too deep
+  ints.put(8);
+  CHECK_THROWS_AS(ints.get(), Invalid);
+  CHECK(ints.get() == 7);
+  for (int i = 0; i < 4; ++i) CHECK_THROWS_AS(ints.get(), Invalid);
+  CHECK(ints.get() == 8);
+  strings.put_bytes(std::string(200, '\x91'));
+  CHECK_THROWS_AS(Queue<Object>::open(strings.handle()).get(), Invalid);
+}
+
+TEST_CASE("Queue: items of all sizes arrive whole") {
+  Queue<std::string> queue;
+  std::vector<size_t> sizes{0, 1, 7, 8, 9, 4096, 1'000'000, 6'220'800};
+  for (size_t near = 65'500; near <= 65'545; ++near) sizes.push_back(near);
+  for (const size_t size : sizes) {
+    std::string item(size, '\0');
+    for (size_t i = 0; i < size; ++i) item[i] = static_cast<char>(i * 7 + size);
+    queue.put_bytes(item);
+    queue.put(item);
+    CHECK((queue.receive().bytes() == item));
+    CHECK((queue.get() == item));
+  }
+  CHECK(queue.empty());
+}
+
+TEST_CASE("Queue: does what a deque does") {
+  std::mt19937 random(20'250'101);
+  Queue<std::string> queue(300);
+  std::deque<std::string> model;
+  const auto below = [&random](size_t n) {
+    return std::uniform_int_distribution<size_t>(0, n - 1)(random);
+  };
+  for (int step = 0; step < 20'000; ++step) {
+    const bool grows = step / 1'000 % 2 == 0;
+    if (below(10) < (grows ? 6U : 4U)) {
+      const size_t most = below(50) == 0 ? 200'000 : below(4) == 0 ? 10'000 : 100;
+      std::string item(below(most), static_cast<char>('a' + below(26)));
+      if (model.size() == 300) {
+        REQUIRE_THROWS_AS(queue.put_nowait(item), Full);
+      } else {
+        queue.put_nowait(item);
+        model.push_back(std::move(item));
+      }
+    } else if (model.empty()) {
+      REQUIRE_THROWS_AS(queue.get_nowait(), Empty);
+    } else {
+      REQUIRE((queue.get_nowait() == model.front()));
+      model.pop_front();
+    }
+    REQUIRE(queue.qsize() == model.size());
+    REQUIRE(queue.empty() == model.empty());
+    REQUIRE(queue.full() == (model.size() == 300));
+  }
+}
+
+TEST_CASE("Queue: memory is used again") {
+  Queue<std::string> queue;
+  const std::string file = queue.handle().path() + ".items";
+  const std::string small(100, 's');
+  const std::string large(1'000'000, 'l');
+  for (int i = 0; i < 50'000; ++i) {
+    queue.put_bytes(small);
+    queue.receive();
+  }
+  for (int i = 0; i < 300; ++i) {
+    queue.put_bytes(large);
+    queue.receive();
+  }
+  CHECK(bytes_of(file) < 2'000'000);
+  // What many large items took goes back to the system.
+  for (int i = 0; i < 150; ++i) queue.put_bytes(large);
+  CHECK(bytes_of(file) > 150'000'000);
+  for (int i = 0; i < 150; ++i) queue.receive();
+  CHECK(bytes_of(file) < 70'000'000);
+}
+
+TEST_CASE("Queue: put waits when its items take all the memory that a queue may have") {
+  Queue<std::string> queue;
+  const std::string item(size_t{130} << 20, 'x');  // takes 256 MiB
+  for (int i = 0; i < 4; ++i) queue.put_bytes(item);
+  CHECK_THROWS_AS(queue.put_bytes(item, kNow), Full);
+  CHECK_THROWS_AS(queue.put_bytes(item, kShort), Full);
+  queue.put_bytes("small");
+  {
+    const auto first = queue.receive();
+    CHECK_THROWS_AS(queue.put_bytes(item, kNow), Full);  // it still lies there
+  }
+  queue.put_bytes(item, kNow);
+}
+
+TEST_CASE("Queue: an object that is closed is Closed and other copies are not") {
+  Queue<int> queue;
+  Queue<int> copy = queue;
+  queue.put(1);
+  queue.close();
+  queue.close();
+  CHECK_THROWS_AS(queue.put(2), Closed);
+  CHECK_THROWS_AS(queue.get(), Closed);
+  CHECK_THROWS_AS(queue.qsize(), Closed);
+  CHECK_THROWS_AS(queue.handle(), Closed);
+  CHECK(copy.get() == 1);
+}
+
+TEST_CASE("Queue: shut down it gives what is in it and takes no more") {
+  Queue<int> queue(1);
+  queue.put(1);
+  std::thread putter([&queue] { CHECK_THROWS_AS(queue.put(2), Closed); });
+  Queue<int> empty;
+  std::thread getter([&empty] { CHECK_THROWS_AS(empty.get(), EndOfStream); });
+  queue.shutdown();
+  empty.shutdown();
+  putter.join();
+  getter.join();
+  CHECK_THROWS_AS(queue.put(3), Closed);
+  CHECK(queue.get() == 1);
+  CHECK_THROWS_AS(queue.get(), EndOfStream);
+  CHECK(queue.poll());
+}
+
+TEST_CASE("Queue: threads share an object and lose nothing") {
+  constexpr int kThreads = 4;
+  constexpr int kEach = 5'000;
+  Queue<int> queue(50);
+  std::vector<std::thread> threads;
+  std::vector<std::vector<int>> got(kThreads);
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&queue, t] {
+      for (int i = 0; i < kEach; ++i) queue.put(t * kEach + i);
+    });
+    threads.emplace_back([&queue, &mine = got[static_cast<size_t>(t)]] {
+      for (int i = 0; i < kEach; ++i) mine.push_back(queue.get());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::set<int> all;
+  for (const std::vector<int>& some : got) {
+    std::array<int, kThreads> last;
+    last.fill(-1);
+    for (const int item : some) {
+      int& before = last[static_cast<size_t>(item / kEach)];
+      CHECK(item > before);  // the order of one putter, as each getter sees it
+      before = item;
+    }
+    all.insert(some.begin(), some.end());
+  }
+  CHECK(all.size() == kThreads * kEach);
+  CHECK(queue.empty());
+}
+
+TEST_CASE("Queue: its descriptor is readable while there is something to get") {
+  Queue<int> queue;
+  queue.put(1);
+  const int fd = queue.fileno();
+  CHECK(queue.fileno() == fd);
+  CHECK(wait_readable(fd, kNow));
+  queue.put(2);
+  queue.get();
+  CHECK(wait_readable(fd, kNow));
+  queue.get();
+  CHECK_FALSE(wait_readable(fd, kNow));
+  CHECK_FALSE(queue.poll());
+  CHECK_FALSE(queue.poll(kShort));
+  std::thread putter([&queue] { queue.put(3); });
+  CHECK(wait_readable(fd, kSoon));
+  CHECK(queue.poll(kSoon));
+  putter.join();
+  queue.get();
+  CHECK_FALSE(wait_readable(fd, kNow));
+  queue.shutdown();
+  CHECK(wait_readable(fd, kNow));
+}
+
+TEST_CASE("Queue: it ends with the last copy in the process that made it") {
+  const size_t before = queue_files();
+  std::optional<Queue<int>> queue(std::in_place);
+  queue->fileno();
+  CHECK(queue_files() == before + 3);
+  const Handle handle = queue->handle();
+  std::optional<Queue<int>> copy = Queue<int>::open(handle);
+  queue.reset();
+  copy->put(1);
+  CHECK(copy->get() == 1);
+  copy.reset();
+  CHECK(queue_files() == before);
+  CHECK_THROWS_AS(Queue<int>::open(handle), Closed);
+  CHECK_THROWS_AS(Queue<int>::open({handle.session, "lock-1-1"}), Invalid);
+}
+
+TEST_CASE("SimpleQueue: empty is true then false then true") {
+  SimpleQueue<std::string> queue;
+  CHECK(queue.empty());
+  queue.put("x");
+  CHECK_FALSE(queue.empty());
+  CHECK(queue.get() == "x");
+  CHECK(queue.empty());
+  queue.close();
+  queue.close();
+  CHECK_THROWS_AS(queue.empty(), Closed);
+}
+
+TEST_CASE("JoinableQueue: join waits for the last task_done") {
+  JoinableQueue<int> queue;
+  CHECK(queue.join(kNow));
+  queue.put(1);
+  queue.put(2);
+  CHECK_FALSE(queue.join(kNow));
+  CHECK(queue.get() == 1);
+  CHECK(queue.get() == 2);
+  CHECK(queue.empty());
+  queue.task_done();
+  CHECK_FALSE(queue.join(kShort));
+  std::thread other([&queue] { queue.task_done(); });
+  CHECK(queue.join(kSoon));
+  other.join();
+  CHECK_THROWS_AS(queue.task_done(), Invalid);
+  CHECK_THROWS_AS(JoinableQueue<int>::open(Queue<int>().handle()), Invalid);
+}
+
+TEST_CASE("JoinableQueue: items of all sizes are kept until they are done") {
+  JoinableQueue<std::string> queue;
+  for (const size_t size : {0, 10, 1'000, 65'000, 70'000, 2'000'000})
+    queue.put(std::string(size, 'x'));
+  for (const size_t size : {0, 10, 1'000, 65'000, 70'000, 2'000'000}) {
+    CHECK(queue.get().size() == size);
+    queue.task_done();
+  }
+  CHECK(queue.join(kNow));
+}
