@@ -83,19 +83,3 @@ TEST_CASE("PartialFile: a second writer and a path that is no file are refused")
   PartialFile below(folder / "out.partial/x");
   CHECK_THROWS_AS(below.open(0), SystemError);
 }
-
-TEST_CASE("PartialFile: what a killed writer left is removed but not what another writes") {
-  const TempFolder folder;
-  const std::string path = folder / "out";
-  {
-    PartialFile file(path);
-    file.open(0);
-    put(file, "in work");
-    file.sync();
-    PartialFile::remove_stray(path);
-    CHECK(std::filesystem::exists(path + ".partial"));
-  }
-  PartialFile::remove_stray(path);
-  CHECK(!std::filesystem::exists(path + ".partial"));
-  PartialFile::remove_stray(path);  // there is none
-}

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "towpath/base/error.h"
@@ -25,7 +27,6 @@
 #include "towpath/coordinator/snapshots.h"
 #include "towpath/coordinator/states.h"
 #include "towpath/host/host.h"
-#include "towpath/input/partial_file.h"
 #include "towpath/memory/arena_view.h"
 #include "towpath/process/keeper.h"
 #include "towpath/run/run_db.h"
@@ -201,6 +202,11 @@ class Coordinator {
   void handle(Member& member, const std::string& bytes) {
     Decoder in(bytes);
     switch (message_kind<FromWorker>(in)) {
+      case FromWorker::kOpening:
+        for (std::string& file : towpath::decode<Opening>(in).files) {
+          unfinished_.insert(std::move(file));
+        }
+        break;
       case FromWorker::kReady:
         // Before it spoke, the pill of begin_stop() could not reach it.
         if (stopping()) {
@@ -378,11 +384,11 @@ class Coordinator {
   }
 
   // Sinks remove theirs when they stop; one that was killed could not.
-  void remove_partial_files() const {
-    for (const PlanStage& stage : plan_.stages) {
-      if (stage.role != Role::kSink) continue;
-      const Object* const path = stage.steps.front().values.find("path");
-      if (path != nullptr && path->is_string()) PartialFile::remove_stray(path->as_string());
+  void remove_unfinished_files() const {
+    for (const std::string& file : unfinished_) {
+      const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+      // Of a sink that could not open it, it may be another run's, which holds the lock.
+      if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(file.c_str());
     }
   }
 
@@ -394,7 +400,7 @@ class Coordinator {
     } else {
       result.exit_code = state_ == RunState::kInterrupted ? 130 : 1;
       if (message_.empty()) message_ = "interrupted";
-      if (!publishing_) remove_partial_files();
+      if (!publishing_) remove_unfinished_files();
     }
     rejects_.finish();
     if (rejects_.count() > 0) result.rejects = rejects_.path();
@@ -435,6 +441,7 @@ class Coordinator {
   std::vector<Ledger::Work> work_;
   std::vector<Ledger::GrantedRoom> rooms_;
   std::string message_;
+  std::set<std::string> unfinished_;
   Clock::time_point began_, last_observed_{}, stop_began_{};
   int pressure_ = 0;
   int late_signals_ = 0;

@@ -108,10 +108,4 @@ void PartialFile::discard() {
   fd_.reset();
 }
 
-void PartialFile::remove_stray(const std::string& path) {
-  const std::string partial = path + ".partial";
-  const UniqueFd fd(::open(partial.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(partial.c_str());
-}
-
 }  // namespace towpath

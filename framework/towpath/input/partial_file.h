@@ -33,9 +33,8 @@ class PartialFile {
 
   void publish();  // rename; also makes the name durable. Repeatable
   void discard();  // removes the partial file, if it is not published. Repeatable
-  // Removes what a process that was killed has left of `path`; not while another one writes it.
-  static void remove_stray(const std::string& path);
   const std::string& path() const { return path_; }
+  const std::string& partial_path() const { return partial_; }  // locked while it is open
 
  private:
   static constexpr size_t kFlushBytes = 256 << 10;

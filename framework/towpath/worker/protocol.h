@@ -11,9 +11,9 @@
 // What coordinator and workers say to each other; PROTOCOL.md has the rules. Each message is one
 // MessagePack array whose first value is its kind.
 //
-//   worker       hello ──▶ ready ──▶ commit, commit, … ──▶ (exit)
-//                  │         ▲
-//   coordinator    └ start   └ work: leases with grants │ room │ pill
+//   worker         opening (of a sink) ──▶ ready ──▶ commit, commit, … ──▶ (exit)
+//                                            ▲
+//   coordinator                              └ work: leases with grants │ room │ pill
 //
 // A message of an older incarnation, lease or attempt is stale and changes nothing.
 
@@ -123,7 +123,13 @@ enum class Pill : uint8_t { kEnd, kStop };
 
 // ── worker → coordinator ──
 
-enum class FromWorker : uint8_t { kReady, kCommit, kFailed };
+enum class FromWorker : uint8_t { kOpening, kReady, kCommit, kFailed };
+
+// Before it opens them: the files that a sink may leave unfinished if it is killed.
+struct Opening {
+  std::vector<std::string> files;
+  TOWPATH_FIELDS(files)
+};
 
 struct Ready {
   int next_port = -1;

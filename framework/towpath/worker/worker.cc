@@ -76,6 +76,9 @@ class Worker final : public Committer::Link {
         outputs.push_back({output.name, output.schema});
       chain_ = std::make_unique<Chain>(start_.steps.front().context.stage, start_.steps, outputs,
                                        committer_);
+      if (Opening opening{chain_->unfinished_files()}; !opening.files.empty()) {
+        tell(FromWorker::kOpening, opening);
+      }
       chain_->open(services_, start_.token);
       Ready ready;
       ready.next_port = chain_->next_port().value_or(-1);
