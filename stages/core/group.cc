@@ -139,7 +139,22 @@ bool Group::finish(int, Outputs& outputs) {
     for (size_t i = 0; i < results_.size(); ++i) results_[i].aggregate->put(group, *values[i]);
     bytes += groups_.key(group).size() + 9 * results_.size() + 4;
   }
-  return given_ < order_.size();
+  if (given_ < order_.size()) return true;
+  clear();
+  return false;
+}
+
+uint64_t Group::state_bytes() const {
+  uint64_t bytes = groups_.capacity();
+  for (const Result& result : results_) bytes += result.aggregate->bytes();
+  return bytes + (ordered_ ? order_.capacity() * sizeof(uint32_t) : groups_.size() * kOrderBytes);
+}
+
+void Group::clear() {
+  groups_.clear();
+  for (Result& result : results_) result.aggregate->clear();
+  free_vector(order_);
+  given_ = 0;
 }
 
 void Group::order_groups() {

@@ -53,6 +53,9 @@ inline uint64_t key_prefix(std::string_view key) {
   return __builtin_bswap64(prefix);
 }
 
+// Bytes that order_by_key() takes for each number, with the number itself.
+inline constexpr size_t kOrderBytes = 16 + sizeof(uint32_t);
+
 // The numbers given, ordered by key_of(number) and, where keys are equal, by number.
 template <class KeyOf>
 void order_by_key(std::vector<uint32_t>& numbers, KeyOf key_of) {

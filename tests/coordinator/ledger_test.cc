@@ -357,3 +357,93 @@ TEST_CASE(
   CHECK(play.ledger.commit(seat, std::move(next)));
   CHECK(play.ledger.edge_counts(0).released == 1);
 }
+
+namespace {
+
+// A source, a stage that keeps all, a sink; 64 MiB, of which two edges need 4.
+struct StatePlay {
+  PlanBuilder builder;
+  int source = builder.stage("s", Role::kSource);
+  int keeper = builder.stage("keep", Role::kStage);
+  int sink = builder.stage("k", Role::kSink);
+  Plan& plan() {
+    builder.edge(source, keeper, 0, 32 << 20);
+    builder.edge(keeper, sink, 0, 32 << 20);
+    builder.plan.memory_edges = 4 << 20;
+    return builder.plan;
+  }
+  Play play{plan()};
+
+  // The source reads one batch and the keeper takes it: its state is so large then.
+  void keep(uint64_t bytes) {
+    play.answer();
+    Commit read = Play::commit_of(play.held[{source, 0}].front());
+    play.held[{source, 0}].pop_front();
+    read.outputs.push_back(Play::small(0, "x", 1));
+    read.cursor = "1";
+    REQUIRE(play.ledger.commit({source, 0}, std::move(read)));
+    play.answer();
+    Commit commit = Play::commit_of(play.held[{keeper, 0}].front());
+    play.held[{keeper, 0}].pop_front();
+    commit.state = bytes;
+    REQUIRE(play.ledger.commit({keeper, 0}, std::move(commit)));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Ledger: what states take the arena gives up and gets back") {
+  StatePlay state;
+  state.keep(20 << 20);
+  CHECK(state.play.arena.limit() == 44 << 20);
+  state.keep(59 << 20);
+  CHECK(state.play.arena.limit() == 5 << 20);
+  CHECK_FALSE(state.play.ledger.state_overflow());
+  state.keep(1 << 20);
+  CHECK(state.play.arena.limit() == 63 << 20);
+  CHECK(state.play.ledger.counts(state.keeper).state == 59 << 20);  // the most
+}
+
+TEST_CASE("Ledger: states that leave the edges too little are an overflow that names the largest") {
+  StatePlay state;
+  state.keep(61 << 20);
+  const auto overflow = state.play.ledger.state_overflow();
+  REQUIRE(overflow);
+  CHECK(overflow->stage == state.keeper);
+  CHECK(overflow->bytes == 61 << 20);
+  CHECK(overflow->states == 61 << 20);
+  CHECK(overflow->room == 60 << 20);
+  CHECK(state.play.arena.limit() == 4 << 20);  // what edges can't do without stays theirs
+}
+
+TEST_CASE("Ledger: the state of a dead worker is gone with it") {
+  StatePlay state;
+  state.keep(40 << 20);
+  state.play.ledger.worker_gone({state.keeper, 0});
+  CHECK(state.play.arena.limit() == 64 << 20);
+}
+
+TEST_CASE("Ledger: an edge's share shrinks with the room that states leave") {
+  StatePlay state;
+  state.keep(30 << 20);
+  // The source asks for room until it gets none: its share was 32 MiB and is 17 now.
+  const Seat writer{state.source, 0};
+  uint64_t most = 0;
+  for (uint32_t made = 0; made < 100; ++made) {
+    state.play.answer();
+    most = std::max(most, state.play.ledger.edge_counts(0).used);
+    auto& leases = state.play.held[writer];
+    if (leases.empty()) break;
+    Commit commit = Play::commit_of(leases.front());
+    commit.final = false;
+    commit.part = made;
+    commit.want = Want{0, 1 << 20};
+    REQUIRE(state.play.ledger.commit(writer, std::move(commit)));
+    const size_t before = leases.front().grants.size();
+    state.play.answer();
+    most = std::max(most, state.play.ledger.edge_counts(0).used);
+    if (leases.front().grants.size() == before) break;
+  }
+  CHECK(most <= 17 << 20);
+  CHECK(most > 14 << 20);
+}

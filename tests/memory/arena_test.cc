@@ -147,3 +147,24 @@ TEST_CASE("Arena: random work never overlaps and never passes the limit") {
   CHECK(given > 1000);
   CHECK(arena.peak() <= arena.limit());
 }
+
+TEST_CASE("Arena: a lower limit gives back free pages and is met as blocks are freed") {
+  Arena arena(8 * kMiB);
+  std::vector<Block> blocks;
+  for (int i = 0; i < 8; ++i) blocks.push_back(*arena.allocate(1 * kMiB));
+  arena.free(blocks[0]);
+  arena.free(blocks[1]);
+  arena.set_limit(4 * kMiB);
+  CHECK(arena.used() == 6 * kMiB);
+  CHECK(arena.reserved() == 6 * kMiB);  // the free ones went
+  CHECK_FALSE(arena.allocate(4096));
+  for (int i = 2; i < 5; ++i) {
+    arena.free(blocks[static_cast<size_t>(i)]);
+    CHECK(arena.reserved() == std::max<uint64_t>(4 * kMiB, arena.used()));
+  }
+  CHECK(arena.used() == 3 * kMiB);
+  CHECK(arena.allocate(1 * kMiB));
+  CHECK_FALSE(arena.allocate(4096));
+  arena.set_limit(8 * kMiB);
+  CHECK(arena.allocate(4 * kMiB));
+}

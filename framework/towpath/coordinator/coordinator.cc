@@ -259,6 +259,9 @@ class Coordinator {
 
   void go_on() {
     take_rejects();
+    if (const auto overflow = ledger_.state_overflow(); overflow && !stopping()) {
+      fault(describe_overflow(*overflow));
+    }
     if (state_ == RunState::kRunning) {
       if (ledger_.all_ended()) {
         change(RunEvent::kStagesEnded);
@@ -301,6 +304,19 @@ class Coordinator {
                      counts.queued, counts.taken, counts.released);
     }
     return text;
+  }
+
+  std::string describe_overflow(const Ledger::Overflow& overflow) const {
+    const PlanStage& stage = plan_.stages[static_cast<size_t>(overflow.stage)];
+    std::string what = format("stage \"{}\" ({}) keeps {} of state", stage.name,
+                              stage.steps.back().kind, show_bytes(overflow.bytes));
+    if (overflow.states > overflow.bytes) {
+      what += format(", all stages together {}", show_bytes(overflow.states));
+    }
+    return format(
+        "{}; memory: {} has room for {}, the rest is for batches on their way; raise memory: in "
+        "the YAML (or --memory), or let the stage keep less: fewer keys, rows or columns",
+        what, show_bytes(plan_.memory), show_bytes(overflow.room));
   }
 
   void take_rejects() {

@@ -82,6 +82,7 @@ void Ledger::worker_gone(Seat seat) {
     lease.seat = -1;
     ++lease.attempt;
   }
+  take_state(stage, place, 0);
   work_.erase(seat);  // leased, but not sent
   std::erase_if(rooms_, [seat](const GrantedRoom& room) { return room.seat == seat; });
   change(place, WorkerEvent::kExit);
@@ -120,6 +121,7 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
   }
   for (const auto& [name, amount] : commit.counters) counts.counters[name] += amount;
   counts.busy_us += commit.busy_us;
+  take_state(stage, place, commit.state);
   if (commit.final) {
     close_lease(stage, lease, place, commit);
   } else {

@@ -23,6 +23,9 @@
 // Room       an edge holds at most its share of the arena. The lowest uncommitted lease of a stage
 //            has a reserve that the others can't take, and its parts are released at once: so it
 //            always goes on.
+// State      what stages keep between batches counts against `memory:`; each commit tells it. As
+//            states grow, the arena's limit and the edges' shares shrink, down to what edges can't
+//            do without; states that need more than the rest end the run.
 // Death      what a dead worker held is leased again before anything else, first to last, to a
 //            worker that holds nothing; outputs of its parts that were applied stand, and are
 //            skipped.
@@ -98,6 +101,14 @@ class Ledger {
   // In a stall: gives the lowest waiting lease room beyond its edge's share, if the arena has it.
   bool relieve();
 
+  // States that have grown past what memory has for them; none: they fit.
+  struct Overflow {
+    int stage = 0;                  // whose state is the largest
+    uint64_t bytes = 0;             // of it, in all members of its pool
+    uint64_t states = 0, room = 0;  // of all stages, and what there is for them
+  };
+  std::optional<Overflow> state_overflow() const;
+
   // ── what the view and the closing ledger show ──
   struct StageCounts {
     int64_t in = 0, out = 0, rejected = 0, filtered = 0;
@@ -105,6 +116,7 @@ class Ledger {
     std::vector<StepCounts> steps;
     std::map<std::string, uint64_t> counters;
     uint64_t done = 0, total = 0;  // a source's progress
+    uint64_t state = 0;            // the most that its state was
   };
   const StageCounts& counts(int stage) const { return stages_[static_cast<size_t>(stage)].counts; }
   WorkerState state(Seat seat) const;
@@ -167,6 +179,7 @@ class Ledger {
     WorkerState state = WorkerState::kStarting;
     std::deque<uint64_t> leases;  // first: the one it computes
     uint64_t us_per_lease = 0;    // measured; 0: unknown
+    uint64_t state_bytes = 0;     // of the stage's own state
   };
   struct OutputRecord {
     std::vector<int> edges;
@@ -220,6 +233,8 @@ class Ledger {
     constexpr uint64_t kNameBytes = 256;
     return batch.blocks.empty() ? batch.image.size() + kNameBytes : batch.blocks.front().size;
   }
+  uint64_t share_of(const EdgeRecord& edge) const;
+  void take_state(StageRecord& stage, SeatRecord& seat, uint64_t bytes);
   void charge(OutputRecord& output, uint64_t bytes);
   void discharge(OutputRecord& output, uint64_t bytes);
   void give_back(OutputRecord& output, const Block& block);
@@ -228,6 +243,7 @@ class Ledger {
   void add_grants(StageRecord& stage, LeaseRecord& lease);
   void give_room(StageRecord& stage, LeaseRecord& lease, const Block& block);
   void grant_rooms(StageRecord& stage);
+  bool relieve_one();
   bool is_lowest(const StageRecord& stage, const LeaseRecord& lease) const {
     return &stage.leases.front() == &lease;
   }
@@ -263,7 +279,8 @@ class Ledger {
   std::vector<GrantedRoom> rooms_;
   std::vector<uint64_t> in_hand_;  // scratch
   uint64_t next_lease_ = 1;
-  int computing_ = 0;  // workers that count toward `cores`
+  int computing_ = 0;    // workers that count toward `cores`
+  uint64_t states_ = 0;  // bytes of all states
 };
 
 }  // namespace towpath

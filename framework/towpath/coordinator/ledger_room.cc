@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <string_view>
 
 #include "towpath/coordinator/ledger.h"
 
@@ -25,8 +27,40 @@ bool Ledger::has_room(const OutputRecord& output, uint64_t bytes, bool lowest) c
   if (output.edges.empty()) return fits(output.used, kRejectRoom);
   return std::all_of(output.edges.begin(), output.edges.end(), [&](int number) {
     const EdgeRecord& edge = edges_[static_cast<size_t>(number)];
-    return fits(edge.used, edge.plan->room);
+    return fits(edge.used, share_of(edge));
   });
+}
+
+// What states take, edges give up together, each by its part; but none gives up what it needs.
+uint64_t Ledger::share_of(const EdgeRecord& edge) const {
+  if (states_ == 0) return edge.plan->room;
+  const uint64_t left = plan_.memory - std::min(states_, plan_.memory - plan_.memory_edges);
+  return static_cast<uint64_t>(static_cast<double>(edge.plan->room) *
+                               (static_cast<double>(left) / static_cast<double>(plan_.memory)));
+}
+
+void Ledger::take_state(StageRecord& stage, SeatRecord& seat, uint64_t bytes) {
+  if (bytes == seat.state_bytes) return;
+  states_ += bytes - seat.state_bytes;
+  seat.state_bytes = bytes;
+  uint64_t all = 0;
+  for (const SeatRecord& each : stage.seats) all += each.state_bytes;
+  stage.counts.state = std::max(stage.counts.state, all);
+  arena_.set_limit(std::max(plan_.memory - std::min(plan_.memory, states_), plan_.memory_edges));
+}
+
+std::optional<Ledger::Overflow> Ledger::state_overflow() const {
+  const uint64_t room = plan_.memory - plan_.memory_edges;
+  if (states_ <= room) return std::nullopt;
+  std::map<std::string_view, Overflow> by_name;  // the members of a pool have one name
+  const Overflow* most = nullptr;
+  for (const StageRecord& stage : stages_) {
+    Overflow& entry = by_name.try_emplace(stage.plan->name).first->second;
+    entry.stage = stage.plan->id;
+    for (const SeatRecord& seat : stage.seats) entry.bytes += seat.state_bytes;
+    if (most == nullptr || entry.bytes > most->bytes) most = &entry;
+  }
+  return Overflow{most->stage, most->bytes, states_, room};
 }
 
 void Ledger::charge(OutputRecord& output, uint64_t bytes) {
@@ -121,6 +155,15 @@ void Ledger::grant_rooms(StageRecord& stage) {
 }
 
 bool Ledger::relieve() {
+  // One block more than states leave is better than to stand still: it is given back soon.
+  const uint64_t limit = arena_.limit();
+  arena_.set_limit(plan_.memory);
+  const bool relieved = relieve_one();
+  arena_.set_limit(limit);
+  return relieved;
+}
+
+bool Ledger::relieve_one() {
   for (StageRecord& stage : stages_) {
     if (stage.leases.empty()) continue;
     LeaseRecord& lease = stage.leases.front();

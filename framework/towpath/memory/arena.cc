@@ -41,7 +41,7 @@ uint64_t Arena::SizeClass::slot_at(uint64_t offset) const {
   return window * per_window + (offset - base) % kArenaWindow / size;
 }
 
-Arena::Arena(uint64_t limit_bytes) : limit_(limit_bytes / kPage * kPage) {
+Arena::Arena(uint64_t limit_bytes) : limit_(limit_bytes / kPage * kPage), most_limit_(limit_) {
   if (limit_ < kPage || limit_ > kMaxLimit) {
     throw Invalid(format("an arena of {} bytes; allowed 4 KiB to 1 TiB", limit_bytes));
   }
@@ -63,6 +63,11 @@ Arena::Arena(uint64_t limit_bytes) : limit_(limit_bytes / kPage * kPage) {
   memory_ = SharedMemory::create("towpath-arena", classes_.size() * stride_);
 }
 
+void Arena::set_limit(uint64_t limit_bytes) {
+  limit_ = std::clamp(limit_bytes / kPage * kPage, kPage, most_limit_);
+  if (reserved() > limit_) give_back(reserved() - limit_);
+}
+
 Arena::SizeClass& Arena::class_for(uint64_t bytes) {
   return *std::lower_bound(
       classes_.begin(), classes_.end(), bytes,
@@ -78,8 +83,8 @@ std::optional<Block> Arena::allocate(uint64_t bytes) {
     idle_ -= from.size;
     return hand_out(from, slot);
   }
-  if (from.size > limit_ - used_) return std::nullopt;
-  if (from.size > limit_ - reserved()) give_back(from.size - (limit_ - reserved()));
+  if (used_ + from.size > limit_) return std::nullopt;
+  if (reserved() + from.size > limit_) give_back(reserved() + from.size - limit_);
   const bool fresh = from.bare.empty();
   const auto slot = fresh ? static_cast<uint32_t>(from.slots.size()) : from.bare.back();
   const uint64_t offset = from.offset_of(slot);
@@ -115,6 +120,7 @@ void Arena::free(const Block& block) {
   to.free.push_back(static_cast<uint32_t>(slot));
   used_ -= to.size;
   idle_ += to.size;
+  if (reserved() > limit_) give_back(reserved() - limit_);
 }
 
 bool Arena::reserve(uint64_t offset, uint64_t size) {

@@ -13,7 +13,7 @@ namespace towpath {
 //
 // Limit      pages are reserved before a block is handed out, so that writing never meets SIGBUS;
 //            all reserved pages together never pass the limit. What can't be had now is nullopt:
-//            back-pressure.
+//            back-pressure. Below what is in use already, a new limit is met as blocks are freed.
 // Recycling  freed blocks keep their pages and are handed out again, the last freed first. Their
 //            pages go back only when an allocation of another size would pass the limit.
 // Space      each size class has a range of the file to itself, as large as all of the limit in
@@ -31,6 +31,9 @@ class Arena {
   std::optional<Block> allocate(uint64_t bytes);
   // Bug when the block isn't one that is handed out.
   void free(const Block& block);
+
+  // At least one page, at most what the arena was made with. Gives back free pages that pass it.
+  void set_limit(uint64_t limit_bytes);
 
   uint64_t limit() const { return limit_; }
   uint64_t reserved() const { return used_ + idle_; }  // bytes of pages held, in use or free
@@ -57,7 +60,7 @@ class Arena {
   void give_back(uint64_t bytes);
   Block hand_out(SizeClass& from, uint32_t slot);
 
-  uint64_t limit_;
+  uint64_t limit_, most_limit_;
   uint64_t stride_;  // from the base of one class to the next
   std::vector<SizeClass> classes_;
   SharedMemory memory_;

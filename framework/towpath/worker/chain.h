@@ -36,6 +36,7 @@ class Chain {
   void discard();
 
   std::optional<int> next_port();
+  uint64_t state_bytes() const;  // of all steps together
   // Per step, since the last call.
   std::vector<StepCounts> take_counts();
 

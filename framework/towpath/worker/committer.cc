@@ -6,6 +6,11 @@
 #include "towpath/expr/key_hash.h"
 
 namespace towpath {
+namespace {
+
+constexpr uint64_t kStateStep = 1 << 20;  // growth that is told before the lease ends
+
+}  // namespace
 
 Committer::Committer(ArenaView& arena, std::vector<WorkerOutput> outputs, Link& link)
     : arena_(arena), outputs_(std::move(outputs)), link_(link) {}
@@ -63,6 +68,7 @@ Commit Committer::make_part() {
   commit.partitions = partitions_owned_;
   commit.final = false;
   commit.outputs = std::exchange(filled_, {});
+  commit.state = told_state_ = link_.state_bytes();
   return commit;
 }
 
@@ -93,13 +99,17 @@ Block Committer::take_block(int output, uint64_t bytes) {
 }
 
 void Committer::part(std::string_view cursor) {
-  if (filled_.empty()) return;  // nothing new stands behind this cursor
+  // Without output and with the same state, nothing new stands behind this cursor.
+  if (filled_.empty() && !state_grew()) return;
   Commit commit = make_part();
   commit.cursor = std::string(cursor);
   link_.count(commit);
   queue(std::move(commit));
   send_queued();
+  link_.take_messages(false);  // the run may have been stopped
 }
+
+bool Committer::state_grew() const { return link_.state_bytes() >= told_state_ + kStateStep; }
 
 Commit Committer::finish() {
   Commit commit = make_part();

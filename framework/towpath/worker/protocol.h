@@ -114,9 +114,10 @@ struct Commit {
   uint64_t done = 0, total = 0;                            // a source's progress
   int next_port = -1;                                      // of a stage that chooses its input
   uint64_t busy_us = 0;                                    // time computing since the last commit
+  uint64_t state = 0;                                      // bytes that the stage's state takes now
   std::string position;                                    // kPrepare: the sink's
   TOWPATH_FIELDS(lease, attempt, part, epoch, partitions, final, outputs, cursor, counts, counters,
-                 want, ended, idle, done, total, next_port, busy_us, position)
+                 want, ended, idle, done, total, next_port, busy_us, state, position)
 };
 
 enum class Pill : uint8_t { kEnd, kStop };

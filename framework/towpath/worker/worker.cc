@@ -1,5 +1,6 @@
 #include "towpath/worker/worker.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -120,6 +121,8 @@ class Worker final : public Committer::Link {
     services_.take(commit.counters);
   }
 
+  uint64_t state_bytes() override { return chain_->state_bytes(); }
+
  private:
   template <class Body>
   void tell(FromWorker kind, const Body& body) {
@@ -166,8 +169,7 @@ class Worker final : public Committer::Link {
         read = chain_->read();
         break;
       case LeaseKind::kFinish:
-        while (chain_->finish(lease.port)) {
-        }
+        flush(lease.port);
         break;
       case LeaseKind::kPrepare:
         position = chain_->prepare(lease.epoch);
@@ -190,6 +192,14 @@ class Worker final : public Committer::Link {
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - work_began_).count());
     committer_.queue(std::move(commit));
     lease_ = 0;
+  }
+
+  void flush(int port) {
+    const uint64_t before = chain_->state_bytes();
+    while (chain_->finish(port)) {
+    }
+    // What the state took goes back to the machine: this process may live on for long.
+    if (chain_->state_bytes() < before) ::malloc_trim(0);
   }
 
   void process(const Lease& lease) {
