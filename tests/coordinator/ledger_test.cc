@@ -5,6 +5,8 @@
 #include <map>
 #include <random>
 
+#include "tests/memory/refused_pages.h"
+
 using namespace towpath;
 
 namespace {
@@ -446,4 +448,60 @@ TEST_CASE("Ledger: an edge's share shrinks with the room that states leave") {
   }
   CHECK(most <= 17 << 20);
   CHECK(most > 14 << 20);
+}
+
+TEST_CASE("Ledger: pages that the machine refuses are waited for as room is") {
+  PlanBuilder builder;
+  const int source = builder.stage("s", Role::kSource);
+  const int sink = builder.stage("k", Role::kSink);
+  builder.edge(source, sink, 0, 16 << 20);
+  Play play(builder.plan);
+  ShortMachine machine(3 << 20);
+  const Seat writer{source, 0}, reader{sink, 0};
+  int64_t made = 0;
+  int waits = 0;
+  uint32_t part = 0;
+  while (made < 20) {
+    play.answer();
+    REQUIRE_FALSE(play.held[writer].empty());
+    Lease& lease = play.held[writer].front();
+    const auto grant = std::find_if(lease.grants.begin(), lease.grants.end(),
+                                    [](const Grant& each) { return each.block.size >= 1 << 20; });
+    Commit commit = Play::commit_of(lease);
+    commit.part = part;
+    if (grant != lease.grants.end()) {
+      OutBatch out;
+      out.batch.blocks = {grant->block};
+      out.batch.size = 1 << 20;
+      out.batch.rows = 1;
+      commit.outputs.push_back(out);
+      commit.cursor = "x";
+      play.held[writer].pop_front();
+      REQUIRE(play.ledger.commit(writer, std::move(commit)));
+      ++made;
+      part = 0;
+      continue;
+    }
+    const size_t before = lease.grants.size();
+    commit.final = false;
+    commit.want = Want{0, 1 << 20};
+    REQUIRE(play.ledger.commit(writer, std::move(commit)));
+    ++part;
+    play.answer();
+    if (lease.grants.size() > before) continue;
+    // Refused: what the reader frees is what the writer gets.
+    ++waits;
+    CHECK(play.ledger.state(writer) == WorkerState::kWaiting);
+    REQUIRE_FALSE(play.held[reader].empty());
+    while (lease.grants.size() == before) {
+      REQUIRE_FALSE(play.held[reader].empty());
+      Commit read = Play::commit_of(play.held[reader].front());
+      play.held[reader].pop_front();
+      REQUIRE(play.ledger.commit(reader, std::move(read)));
+      play.answer();
+    }
+  }
+  CHECK(waits > 3);
+  CHECK(ShortMachine::refusals() > 0);
+  CHECK(play.arena.reserved() <= 3 << 20);
 }
