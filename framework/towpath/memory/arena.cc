@@ -12,7 +12,6 @@ namespace towpath {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kMaxLimit = uint64_t{1} << 40;
 
 // 4, 8, 12, 16, 24, 32, 48, … KiB below the limit, then the limit itself.
 std::vector<uint64_t> class_sizes(uint64_t limit) {
@@ -42,7 +41,7 @@ uint64_t Arena::SizeClass::slot_at(uint64_t offset) const {
 }
 
 Arena::Arena(uint64_t limit_bytes) : limit_(limit_bytes / kPage * kPage), most_limit_(limit_) {
-  if (limit_ < kPage || limit_ > kMaxLimit) {
+  if (limit_ < kPage || limit_ > kMaxArenaBytes) {
     throw Invalid(format("an arena of {} bytes; allowed 4 KiB to 1 TiB", limit_bytes));
   }
   uint64_t most_windows = 0;

@@ -9,6 +9,9 @@
 
 namespace towpath {
 
+// The most that an arena may be.
+inline constexpr uint64_t kMaxArenaBytes = uint64_t{1} << 40;
+
 // The shared memory in which batches lie, as its owner sees it: one sparse memfd, cut into blocks.
 //
 // Limit      pages are reserved before a block is handed out, so that writing never meets SIGBUS;
@@ -22,7 +25,7 @@ namespace towpath {
 // Processes  pass fd(); a worker opens it as ArenaView.
 class Arena {
  public:
-  // Invalid below one page or above 1 TiB.
+  // Invalid below one page or above kMaxArenaBytes.
   explicit Arena(uint64_t limit_bytes);
 
   // A block of at least `bytes`: its size is that of its class (4 KiB and up: powers of two, and
