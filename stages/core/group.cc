@@ -36,8 +36,9 @@ StageSpec Group::describe() {
       .summary("Makes one row of all rows with the same key: count, sum, mean, min, max, distinct.")
       .reads("by")
       .field(field("by", FieldKind::kColumns)
+                 .of_type(RowKey::types())
                  .default_value("[]")
-                 .about("The key's columns; without them all rows are one group."))
+                 .about("The key's columns; without them, or with [], all rows are one group."))
       .field(field("aggregates", FieldKind::kAggregates)
                  .takes_rest()
                  .about("New column: count(), count(x), sum(x), mean(x), min(x), max(x) or "

@@ -21,6 +21,8 @@ namespace towpath::core {
 
 class RowKey {
  public:
+  // Those that have an order: what a column of a key may be.
+  static std::vector<Type> types();
   static std::vector<SortKey> ascending(const std::vector<std::string>& columns);
 
   // Invalid: a column that is not there, or one of objects, which have no order.

@@ -8,6 +8,7 @@ StageSpec Sort::describe() {
   return StageSpec("sort")
       .summary("Puts all rows in the order of some columns; equal rows keep their order.")
       .field(field("by", FieldKind::kSortKeys)
+                 .of_type(RowKey::types())
                  .must()
                  .about("Columns, the most important first; \"column desc\" turns the order "
                         "round. Nulls are less than all values."))

@@ -19,6 +19,7 @@ StageSpec Top::describe() {
       .field(
           field("n", FieldKind::kInt).must().range(1, 1e9).in_unit("rows").about("Rows to keep."))
       .field(field("by", FieldKind::kSortKeys)
+                 .of_type(RowKey::types())
                  .must()
                  .about("Columns, the most important first, as in sort: \"size desc\" keeps the "
                         "greatest. Of equal rows, those that came first are kept."))
