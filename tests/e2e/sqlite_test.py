@@ -25,6 +25,17 @@ class Sqlite(TowpathTest):
         self.assertEqual(("db", "generate", 7, '{"id":7}'), tuple(reject[key] for key in ("stage", "file", "line", "raw")))
         self.assertIn("UNIQUE constraint failed: t.id", reject["reason"])
 
+    def test_two_sinks_write_tables_of_one_database_in_turn(self):
+        self.config('''
+  rows: { generate: { rows: 200000, columns: { id: sequence } } }
+  even: { from: rows, filter: id % 2 == 0 }
+  all: { from: rows, sqlite.write: { path: t.db, table: all } }
+  half: { from: even, sqlite.write: { path: ./t.db, table: half } }''')
+        self.towpath("run", "t.yaml")
+        self.assertEqual([[(200000, 100000)]],
+                         self.database('SELECT (SELECT count(*) FROM "all"), (SELECT count(*) FROM half)'))
+        self.assertEqual(["t.db"], [path.name for path in self.folder.glob("t.db*")])
+
     def test_many_refused_rows_do_not_stop_the_commit(self):
         self.database("CREATE TABLE t (id INTEGER CHECK (id % 2 = 0))")
         self.config('''

@@ -218,7 +218,7 @@ TEST_CASE("Planner: a plan survives encoding") {
 
 TEST_CASE("Draw: the text shows workers and columns") {
   CHECK(towpath::draw_text(sales()) ==
-        "sales: 7 stages, 11 processes, 512.0 MiB of memory\n"
+        "sales: 5 stages, 11 processes, 512.0 MiB of memory\n"
         "sales.files  files         1 worker\n"
         "  -> sales        path:string, size:int\n"
         "sales        csv.read      1 worker\n"

@@ -83,3 +83,19 @@ TEST_CASE("PartialFile: a second writer and a path that is no file are refused")
   PartialFile below(folder / "out.partial/x");
   CHECK_THROWS_AS(below.open(0), SystemError);
 }
+
+TEST_CASE("PartialFile: of a link the file it leads to is written and the link stays") {
+  const TempFolder folder;
+  folder.file("data/old.csv", "old");
+  std::filesystem::create_symlink("data/old.csv", folder / "link.csv");
+  std::filesystem::create_symlink("data/new.csv", folder / "ahead.csv");
+  for (const char* name : {"link.csv", "ahead.csv"}) {
+    PartialFile file(folder / name);
+    file.open(0);
+    put(file, name);
+    file.publish();
+    CHECK(std::filesystem::is_symlink(folder / name));
+  }
+  CHECK(text_of(folder / "data/old.csv") == "link.csv");
+  CHECK(text_of(folder / "data/new.csv") == "ahead.csv");
+}

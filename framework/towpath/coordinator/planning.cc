@@ -10,6 +10,7 @@
 #include "towpath/graph/planner.h"
 #include "towpath/host/plugin_child.h"
 #include "towpath/input/glob.h"
+#include "towpath/input/output_path.h"
 
 namespace towpath {
 
@@ -27,6 +28,11 @@ PlanOptions options_here() {
     return value;
   };
   options.check_path = [](const std::string& pattern) { find_files({pattern}); };
+  options.name_output = [](const std::string& path) {
+    check_output_path(path);
+    return real_path(path);
+  };
+  options.would_read = would_find;
   return options;
 }
 

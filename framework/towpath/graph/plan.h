@@ -78,6 +78,15 @@ struct Plan {
   std::vector<PlanEdge> edges;
   TOWPATH_FIELDS(pipeline, config, config_text, memory, memory_edges, cores, batch_rows,
                  start_method, max_rejects, params, now_micros, seed, stages, edges)
+
+  // Stages as they are written: what the planner added, and all but one member of a pool, left out.
+  int written_stages() const {
+    int count = 0;
+    for (const PlanStage& stage : stages) {
+      if (stage.member <= 1 && stage.name.find('.') == std::string::npos) ++count;
+    }
+    return count;
+  }
 };
 
 }  // namespace towpath

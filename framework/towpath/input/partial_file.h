@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "towpath/base/unique_fd.h"
+#include "towpath/input/output_path.h"
 
 namespace towpath {
 
@@ -17,7 +18,9 @@ namespace towpath {
 // Threads    one object, one thread.
 class PartialFile {
  public:
-  explicit PartialFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {}
+  // Where `path` is a symbolic link, the file that it leads to is written, and the link stays.
+  explicit PartialFile(const std::string& path)
+      : path_(follow_links(path)), partial_(path_ + ".partial") {}
 
   // Starts at `position`, which a sync() returned before: what lies behind is cut off. Position 0
   // starts afresh. Makes the folders that lack. Opening at the end of a file already published
