@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <exception>
 #include <iostream>
 
@@ -92,6 +93,8 @@ int program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   towpath::init(argc, argv);
+  // A reader of our output that has gone is an error of the write, not a death.
+  ::signal(SIGPIPE, SIG_IGN);
   try {
     return program(argc, argv);
   } catch (const std::exception& error) {

@@ -18,7 +18,8 @@ uint64_t reserve_of(uint64_t room) { return std::min(kReserve, room / 2); }
 
 }  // namespace
 
-bool Ledger::has_room(const OutputRecord& output, uint64_t bytes, bool lowest) const {
+bool Ledger::has_room(const OutputRecord& output, uint64_t wanted, bool lowest) const {
+  const uint64_t bytes = wanted < kInlineBytes ? kInlineBytes : arena_.size_for(wanted);
   const auto fits = [bytes, lowest](uint64_t used, uint64_t room) {
     // What alone fills an edge may go when nothing else is there.
     if (lowest && used == 0) return true;
@@ -122,7 +123,7 @@ void Ledger::give_room(StageRecord& stage, LeaseRecord& lease, const Block& bloc
   lease.want.reset();
   lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
   const Seat seat{stage.plan->id, lease.seat};
-  change(seat_of(seat), WorkerEvent::kRoom);
+  change(seat, WorkerEvent::kRoom);
   rooms_.push_back({seat, {lease.id, lease.attempt, grant}});
 }
 
@@ -154,18 +155,18 @@ void Ledger::grant_rooms(StageRecord& stage) {
   }
 }
 
-bool Ledger::relieve() {
+bool Ledger::relieve(const Stall& stall) {
   // One block more than states leave is better than to stand still: it is given back soon.
   const uint64_t limit = arena_.limit();
   arena_.set_limit(plan_.memory);
-  const bool relieved = relieve_one();
+  const bool relieved = relieve_one(stall);
   arena_.set_limit(limit);
   return relieved;
 }
 
-bool Ledger::relieve_one() {
+bool Ledger::relieve_one(const Stall& stall) {
   for (StageRecord& stage : stages_) {
-    if (stage.leases.empty()) continue;
+    if (stage.component != stall.component || stage.leases.empty()) continue;
     LeaseRecord& lease = stage.leases.front();
     if (lease.state != LeaseState::kWaiting) continue;
     OutputRecord& output = stage.outputs[static_cast<size_t>(lease.want->output)];
@@ -194,7 +195,7 @@ void Ledger::hand_out(Seat seat, LeaseRecord& lease) {
     add_grants(stage, lease);
   }
   place.leases.push_back(lease.id);
-  change(place, WorkerEvent::kLease);
+  change(seat, WorkerEvent::kLease);
   Lease message;
   message.id = lease.id;
   message.attempt = lease.attempt;

@@ -67,15 +67,20 @@ void Arena::set_limit(uint64_t limit_bytes) {
   if (reserved() > limit_) give_back(reserved() - limit_);
 }
 
-Arena::SizeClass& Arena::class_for(uint64_t bytes) {
-  return *std::lower_bound(
-      classes_.begin(), classes_.end(), bytes,
-      [](const SizeClass& each, uint64_t wanted) { return each.size < wanted; });
+size_t Arena::class_for(uint64_t bytes) const {
+  const auto found =
+      std::lower_bound(classes_.begin(), classes_.end(), bytes,
+                       [](const SizeClass& each, uint64_t wanted) { return each.size < wanted; });
+  return static_cast<size_t>(found - classes_.begin());
+}
+
+uint64_t Arena::size_for(uint64_t bytes) const {
+  return bytes > most_limit_ ? bytes : classes_[class_for(bytes)].size;
 }
 
 std::optional<Block> Arena::allocate(uint64_t bytes) {
   if (bytes > limit_) return std::nullopt;
-  SizeClass& from = class_for(bytes);
+  SizeClass& from = classes_[class_for(bytes)];
   if (!from.free.empty()) {
     const uint32_t slot = from.free.back();
     from.free.pop_back();

@@ -37,6 +37,8 @@ class Arena {
 
   // At least one page, at most what the arena was made with. Gives back free pages that pass it.
   void set_limit(uint64_t limit_bytes);
+  // Of the block that allocate(bytes) would give; above limit(): `bytes` itself.
+  uint64_t size_for(uint64_t bytes) const;
 
   uint64_t limit() const { return limit_; }
   uint64_t reserved() const { return used_ + idle_; }  // bytes of pages held, in use or free
@@ -57,7 +59,7 @@ class Arena {
     uint64_t slot_at(uint64_t offset) const;
   };
 
-  SizeClass& class_for(uint64_t bytes);
+  size_t class_for(uint64_t bytes) const;
   bool reserve(uint64_t offset, uint64_t size);
   // Gives back the pages of free blocks, at least `bytes` in all if there are so many.
   void give_back(uint64_t bytes);

@@ -9,6 +9,7 @@ namespace towpath {
 namespace {
 
 constexpr uint64_t kStateStep = 1 << 20;  // growth that is told before the lease ends
+constexpr uint64_t kInlineBurst = 64 << 10;
 
 }  // namespace
 
@@ -25,6 +26,7 @@ void Committer::begin(const Lease& lease) {
   skip_.resize(outputs_.size() + 1);
   grants_ = lease.grants;
   filled_.clear();
+  inline_bytes_ = 0;
 }
 
 void Committer::add_room(const Room& room) {
@@ -48,11 +50,14 @@ void Committer::consume(int number, BatchBuilder& batch) {
   out.batch.size = layout.size;
   out.batch.head_at = layout.head_at;
   out.batch.rows = batch.rows();
-  if (layout.size < kInlineBytes) {
+  // Small ones need no room; but many of them do: then one takes a block, and waits for it.
+  if (layout.size < kInlineBytes && inline_bytes_ < kInlineBurst) {
+    inline_bytes_ += layout.size;
     out.batch.image.resize(layout.size);
     batch.write(layout, out.batch.image.data());
   } else {
     const Block block = take_block(out.output, layout.size);
+    inline_bytes_ = 0;
     batch.write(layout, arena_.write(block).data());
     out.batch.blocks.push_back(block);
   }

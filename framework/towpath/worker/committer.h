@@ -55,6 +55,7 @@ class Committer final : public BatchConsumer {
   uint64_t epoch_ = 0, partitions_owned_ = 0;
   std::vector<uint64_t> skip_;
   std::vector<Grant> grants_;
+  uint64_t inline_bytes_ = 0;  // put into messages since a block was last taken
   std::vector<OutBatch> filled_;
   std::vector<Commit> queued_;
   std::vector<uint8_t> partitions_;

@@ -11,9 +11,9 @@
 // What coordinator and workers say to each other; PROTOCOL.md has the rules. Each message is one
 // MessagePack array whose first value is its kind.
 //
-//   worker         opening (of a sink) ──▶ ready ──▶ commit, commit, … ──▶ (exit)
-//                                            ▲
-//   coordinator                              └ work: leases with grants │ room │ pill
+//   worker         ready ──▶ commit, commit, … ──▶ (exit)
+//                    ▲
+//   coordinator      └ work: leases with grants │ room │ pill
 //
 // A message of an older incarnation, lease or attempt is stale and changes nothing.
 
@@ -54,6 +54,7 @@ enum class LeaseKind : uint8_t {
   kPrepare,  // a sink: make durable
   kCommit,   // a sink: make visible what was prepared
 };
+constexpr LeaseKind last_of(LeaseKind) { return LeaseKind::kCommit; }
 
 struct Grant {
   int output = 0;
@@ -121,15 +122,22 @@ struct Commit {
 };
 
 enum class Pill : uint8_t { kEnd, kStop };
+constexpr Pill last_of(Pill) { return Pill::kStop; }
 
 // ── worker → coordinator ──
 
-enum class FromWorker : uint8_t { kOpening, kReady, kCommit, kFailed };
+enum class FromWorker : uint8_t {
+  kReady,
+  kCommit,
+  kAwake,
+  kFailed,
+};
+constexpr FromWorker last_of(FromWorker) { return FromWorker::kFailed; }
 
-// Before it opens them: the files that a sink may leave unfinished if it is killed.
-struct Opening {
-  std::vector<std::string> files;
-  TOWPATH_FIELDS(files)
+// There may be something to read again, after a commit that said idle.
+struct Awake {
+  uint64_t lease = 0;  // of that commit
+  TOWPATH_FIELDS(lease)
 };
 
 struct Ready {
@@ -147,6 +155,7 @@ struct Failed {
 // ── coordinator → worker ──
 
 enum class ToWorker : uint8_t { kWork, kRoom, kPill };
+constexpr ToWorker last_of(ToWorker) { return ToWorker::kPill; }
 
 struct Room {
   uint64_t lease = 0;
