@@ -290,6 +290,12 @@ class Coordinator {
   }
 
   std::string describe_stall(const Ledger::Stall& stall) const {
+    if (!stall.waiting.empty() && host_.arena().refused()) {
+      return format(
+          "the run stands still: the machine has no memory to give, and the arena holds {} of its "
+          "{}{}; end other programs, or lower memory: in the YAML",
+          show_bytes(host_.arena().reserved()), show_bytes(plan_.memory), stall.waiting);
+    }
     if (!stall.waiting.empty()) {
       return format(
           "the run stands still: memory: {} is too little for it{}; raise memory: in the YAML",
