@@ -206,6 +206,11 @@ class Coordinator {
         for (std::string& file : towpath::decode<Opening>(in).files) {
           unfinished_.insert(std::move(file));
         }
+        if (stopping()) {
+          send(member, ToWorker::kPill, Pill::kStop);
+        } else {
+          send(member, ToWorker::kOpen, Opening{});
+        }
         break;
       case FromWorker::kReady:
         // Before it spoke, the pill of begin_stop() could not reach it.

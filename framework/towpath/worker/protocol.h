@@ -12,8 +12,8 @@
 // MessagePack array whose first value is its kind.
 //
 //   worker         opening (of a sink) ──▶ ready ──▶ commit, commit, … ──▶ (exit)
-//                                            ▲
-//   coordinator                              └ work: leases with grants │ room │ pill
+//                          ▲                 ▲
+//   coordinator            └ open            └ work: leases with grants │ room │ pill
 //
 // A message of an older incarnation, lease or attempt is stale and changes nothing.
 
@@ -126,7 +126,8 @@ enum class Pill : uint8_t { kEnd, kStop };
 
 enum class FromWorker : uint8_t { kOpening, kReady, kCommit, kFailed };
 
-// Before it opens them: the files that a sink may leave unfinished if it is killed.
+// Before it opens them: the files that a sink may leave unfinished if it is killed. It waits for
+// kOpen, because a message of a worker that is killed right behind it may never arrive.
 struct Opening {
   std::vector<std::string> files;
   TOWPATH_FIELDS(files)
@@ -146,7 +147,7 @@ struct Failed {
 
 // ── coordinator → worker ──
 
-enum class ToWorker : uint8_t { kWork, kRoom, kPill };
+enum class ToWorker : uint8_t { kOpen, kWork, kRoom, kPill };
 
 struct Room {
   uint64_t lease = 0;

@@ -77,16 +77,17 @@ class Worker final : public Committer::Link {
         outputs.push_back({output.name, output.schema});
       chain_ = std::make_unique<Chain>(start_.steps.front().context.stage, start_.steps, outputs,
                                        committer_);
-      if (Opening opening{chain_->unfinished_files()}; !opening.files.empty()) {
-        tell(FromWorker::kOpening, opening);
-      }
+      const Opening opening{chain_->unfinished_files()};
+      may_open_ = opening.files.empty();
+      if (!may_open_) tell(FromWorker::kOpening, opening);
+      while (!may_open_) take_messages(true);
       chain_->open(services_, start_.token);
       Ready ready;
       ready.next_port = chain_->next_port().value_or(-1);
       tell(FromWorker::kReady, ready);
       loop();
     } catch (const Stopped&) {
-      chain_->discard();
+      if (may_open_) chain_->discard();
     } catch (const std::exception& error) {
       Failed failed;
       failed.lease = lease_;
@@ -222,6 +223,9 @@ class Worker final : public Committer::Link {
   void handle(const std::string& message) {
     Decoder in(message);
     switch (message_kind<ToWorker>(in)) {
+      case ToWorker::kOpen:
+        may_open_ = true;
+        break;
       case ToWorker::kWork:
         for (Lease& lease : towpath::decode<std::vector<Lease>>(in))
           leases_.push_back(std::move(lease));
@@ -270,6 +274,7 @@ class Worker final : public Committer::Link {
   Committer committer_;
   std::unique_ptr<Chain> chain_;
   std::deque<Lease> leases_;
+  bool may_open_ = false;  // what the stage opens
   std::optional<Pill> pill_;
   uint64_t lease_ = 0;  // in work; 0: none
   Clock::time_point work_began_{}, last_sent_{};
