@@ -177,6 +177,7 @@ TEST_CASE("Arena: what the machine refuses is had later and nothing is lost by t
   CHECK_FALSE(arena.allocate(kMiB));
   CHECK_FALSE(arena.allocate(4 * kKiB));
   CHECK(ShortMachine::refusals() >= 2);
+  CHECK(arena.refused());
   CHECK(arena.used() == 2 * kMiB);
   CHECK(arena.reserved() == 2 * kMiB);
   CHECK(pages_of(arena.fd()) == 2 * kMiB);
@@ -184,6 +185,7 @@ TEST_CASE("Arena: what the machine refuses is had later and nothing is lost by t
   const Block third = *arena.allocate(kMiB);
   CHECK_FALSE(overlap(third, first));
   CHECK_FALSE(overlap(third, second));
+  CHECK_FALSE(arena.refused());
   CHECK(arena.used() == 3 * kMiB);
   for (const Block& block : {first, second, third}) arena.free(block);
   CHECK(arena.used() == 0);

@@ -79,6 +79,7 @@ uint64_t Arena::size_for(uint64_t bytes) const {
 }
 
 std::optional<Block> Arena::allocate(uint64_t bytes) {
+  refused_ = false;
   if (bytes > limit_) return std::nullopt;
   SizeClass& from = classes_[class_for(bytes)];
   if (!from.free.empty()) {
@@ -94,9 +95,10 @@ std::optional<Block> Arena::allocate(uint64_t bytes) {
   const uint64_t offset = from.offset_of(slot);
   if (!reserve(offset, from.size)) {
     // The machine is short of memory, not we: what we hold idle may be what is missing.
-    if (idle_ == 0) return std::nullopt;
+    const bool had_idle = idle_ > 0;
     give_back(from.size);
-    if (!reserve(offset, from.size)) return std::nullopt;
+    refused_ = !had_idle || !reserve(offset, from.size);
+    if (refused_) return std::nullopt;
   }
   if (fresh) {
     from.slots.push_back(Slot::kBare);

@@ -44,6 +44,8 @@ class Arena {
   uint64_t reserved() const { return used_ + idle_; }  // bytes of pages held, in use or free
   uint64_t used() const { return used_; }              // bytes of blocks handed out
   uint64_t peak() const { return peak_; }              // the most that used() has been
+  // The last allocation found no pages: the machine had none, though the limit would have let it.
+  bool refused() const { return refused_; }
   int fd() const { return memory_.fd(); }
 
  private:
@@ -72,6 +74,7 @@ class Arena {
   uint64_t used_ = 0;
   uint64_t idle_ = 0;  // bytes of free blocks that have their pages
   uint64_t peak_ = 0;
+  bool refused_ = false;
 };
 
 }  // namespace towpath
