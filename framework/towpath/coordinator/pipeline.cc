@@ -231,6 +231,7 @@ RunResult Pipeline::run() {
 // ── rows ──
 
 struct Pipeline::Rows::State {
+  Session session = Session::create_own();
   UniqueFd listening, socket;
   std::optional<Keeper> keeper;
   std::optional<Running> running;
@@ -254,10 +255,9 @@ const RunResult& Pipeline::Rows::result() const {
 }
 
 Pipeline::Rows Pipeline::rows(const Stage& stage) {
-  const Session session = Session::create_own();
   auto state = std::make_unique<Rows::State>();
-  state->keeper.emplace(session.folder());
-  const std::string path = session.folder() + "/rows";
+  state->keeper.emplace(state->session.folder());
+  const std::string path = state->session.folder() + "/rows";
   sockaddr_un here{};
   here.sun_family = AF_UNIX;
   if (path.size() >= sizeof here.sun_path)
