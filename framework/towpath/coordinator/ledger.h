@@ -29,7 +29,8 @@
 // Death      what a dead worker held is leased again before anything else, first to last, to a
 //            worker that holds nothing; outputs of its parts that were applied stand, and are
 //            skipped.
-// Cost       an event costs O(stages + workers), whatever lies on the edges.
+// Cost       an event costs O(stages + workers), whatever lies on the edges; after a death also the
+//            open leases of its stage, of which there are at most some thousands.
 // Threads    one.
 
 namespace towpath {
