@@ -2,13 +2,12 @@
 """However a run ends, nothing of it is left: no process, no socket, no half-written file."""
 import fcntl
 import os
-import pathlib
 import signal
 import subprocess
 import time
 import unittest
 
-from harness import PROGRAM, TowpathTest, descendants, until
+from harness import PROGRAM, TowpathTest, descendants, open_files, until
 
 
 class Ends(TowpathTest):
@@ -78,8 +77,7 @@ class Ends(TowpathTest):
         workers = running.workers()
         self.assertGreaterEqual(len(workers), 5)
         for pid, name in workers.items():
-            held = [os.readlink(entry) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
-            self.assertIn(str(lock.resolve()), held, name)
+            self.assertIn(str(lock.resolve()), open_files(pid), name)
         with open(lock) as file:
             self.assertFalse(self.can_lock(file))
             running.signal(signal.SIGKILL)
