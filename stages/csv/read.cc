@@ -13,13 +13,17 @@ StageSpec CsvRead::describe() {
       .summary(
           "Reads CSV files as RFC 4180 has them, one row a record; what does not fit is rejected.")
       .field(field("path", FieldKind::kStrings)
-                 .about("Path or glob, or a list of them; gzip and zstd are seen by content."))
+                 .not_empty()
+                 .about("Path or glob, or a list of them; gzip and zstd are seen by content. A "
+                        "compressed file that is damaged or cut off ends the run, whatever "
+                        "max_rejects allows: how many rows it lacks is not known."))
       .field(
           field("header", FieldKind::kBool)
               .default_value("true")
               .about(
                   "The first record of each file names its columns; they may stand in any order."))
       .field(field("columns", FieldKind::kStrings)
+                 .not_empty()
                  .about("With a header: the columns to read, all others are ignored. Without: the "
                         "names, in "
                         "order (else c1, c2, …)."))

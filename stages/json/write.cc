@@ -11,7 +11,10 @@ StageSpec JsonlWrite::describe() {
   return StageSpec("jsonl.write")
       .summary(
           "Writes one file of JSON Lines, which appears under its name when the run is complete.")
-      .field(field("path", FieldKind::kPath).must().about("The file; folders that lack are made."))
+      .field(field("path", FieldKind::kPath)
+                 .must()
+                 .about("The file; folders that lack are made. Of a symbolic link, the file it "
+                        "leads to is written."))
       .main_field("path")
       .example("jsonl.write: out/rejects.jsonl");
 }

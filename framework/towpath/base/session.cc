@@ -7,11 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
-#include <csignal>
 #include <cstdlib>
-#include <filesystem>
-#include <system_error>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -47,29 +43,19 @@ std::string session_root() {
   return root;
 }
 
-namespace {
-
-// Folders pPID-N whose process is no more. A process id that was given out again keeps its folder
-// until the next sweep.
-void sweep_sessions() {
-  std::error_code ignored;  // what can't be removed now is swept another time
-  for (const auto& entry : std::filesystem::directory_iterator(session_root(), ignored)) {
-    const std::string name = entry.path().filename();
-    pid_t pid = 0;
-    const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), pid);
-    if (SharedFolder::is_being_removed(name)) std::filesystem::remove_all(entry.path(), ignored);
-    if (name.front() != 'p' || error != std::errc{} || *end != '-' || pid <= 0) continue;
-    if (::kill(pid, 0) == 0 || errno != ESRCH) continue;
-    std::filesystem::remove_all(entry.path(), ignored);
-  }
-}
-
-}  // namespace
-
 Session Session::create_own() {
   static std::atomic<int> count{0};
-  sweep_sessions();
-  return create(format("p{}-{}", ::getpid(), ++count));
+  const std::string root = session_root();
+  SharedFolder::sweep(root, 'p');
+  while (true) {
+    auto folder = std::make_shared<SharedFolder>(
+        SharedFolder::enter(format("{}/p{}-{}", root, ::getpid(), ++count)));
+    // One that was there is another container's, which has its own process of this number.
+    if (!folder->made()) continue;
+    Session session(folder->path());
+    session.in_use_ = std::move(folder);
+    return session;
+  }
 }
 
 Session Session::create(std::string_view id) {

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <exception>
 #include <iostream>
 
@@ -21,7 +22,9 @@ void add_config_options(CLI::App& command, cli::ConfigArguments& arguments) {
       ->allow_extra_args(false);
   command.add_option("--start-method", arguments.start_method, "forkserver, spawn or fork")
       ->type_name("METHOD");
-  command.add_option("--memory", arguments.memory, "size of the arena, e.g. 256MiB")
+  command
+      .add_option("--memory", arguments.memory,
+                  "bytes for batches on their way and for what stages keep, together, e.g. 256MiB")
       ->type_name("SIZE");
   command.add_option("--batch-rows", arguments.batch_rows, "cuts batches at N rows")
       ->type_name("N");
@@ -90,6 +93,8 @@ int program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   towpath::init(argc, argv);
+  // A reader of our output that has gone is an error of the write, not a death.
+  ::signal(SIGPIPE, SIG_IGN);
   try {
     return program(argc, argv);
   } catch (const std::exception& error) {

@@ -23,20 +23,21 @@ std::string closing_line(const RunResult& result) {
 }
 
 // Before the coordinator takes signals over there is nothing to stop or to remove.
-void leave_on_signals() {
-  const auto leave = [](int) {
-    constexpr std::string_view kText = "towpath: interrupted before the run began\n";
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
-    ::_exit(130);
-  };
-  ::signal(SIGINT, leave);
-  ::signal(SIGTERM, leave);
+void leave(int) {
+  constexpr std::string_view kText = "towpath: interrupted before the run began\n";
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
+  ::_exit(130);
+}
+
+void on_signals(void (*action)(int)) {
+  ::signal(SIGINT, action);
+  ::signal(SIGTERM, action);
 }
 
 }  // namespace
 
 int run(const RunArguments& arguments) {
-  leave_on_signals();
+  on_signals(leave);
   const std::optional<Plan> plan = load_plan(arguments.config);
   if (!plan) return 2;
   if (arguments.json) {
@@ -56,6 +57,7 @@ int run(const RunArguments& arguments) {
     options.observe = [&progress](const Snapshot& now) { progress.show(now); };
   }
   const RunResult result = run_plan(*plan, options);
+  on_signals(SIG_DFL);
   progress.finish();
   if (!arguments.quiet) std::cerr << show_ledger(result.ledger) << closing_line(result);
   if (!result.rejects.empty() && !arguments.quiet) {
@@ -74,7 +76,11 @@ int run(const RunArguments& arguments) {
     ledger.set("exit_code", result.exit_code);
     ledger.set("folder", result.folder);
     if (!result.message.empty()) ledger.set("message", result.message);
-    std::cout << to_json(ledger) << '\n';
+    std::cout << to_json(ledger) << std::endl;
+    if (!std::cout) {
+      std::cerr << "towpath: the ledger can't be written to standard output\n";
+      if (result.exit_code == 0) return 1;
+    }
   }
   return result.exit_code;
 }

@@ -1,5 +1,6 @@
 #include "towpath/view/progress.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -14,7 +15,10 @@ namespace {
 constexpr auto kPlainEvery = std::chrono::seconds(5);
 
 void put(int fd, const std::string& text) {
-  // Progress that can't be shown is no reason to stop.
+  // Progress that can't be shown is no reason to stop, nor to wait for a terminal that stands
+  // still.
+  pollfd ready{fd, POLLOUT, 0};
+  if (::poll(&ready, 1, 0) != 1) return;
   [[maybe_unused]] const ssize_t written = ::write(fd, text.data(), text.size());
 }
 
