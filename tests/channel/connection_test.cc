@@ -258,7 +258,7 @@ TEST_CASE("Connection: a sender killed at any instant corrupts nothing") {
   const Transport transport = GENERATE(from_range(transports()));
   const int64_t size = GENERATE(100, 40'000, 70'000'000);
   std::mt19937 random(static_cast<uint32_t>(size));
-  const int rounds = size > 1'000'000 ? 4 : 15;
+  const int rounds = size > 1'000'000 ? 3 : 15;
   for (int round = 0; round < rounds; ++round) {
     auto [mine, its] = Pipe(true, transport);
     Process child(send_without_end, std::move(its), size);
@@ -271,7 +271,7 @@ TEST_CASE("Connection: a sender killed at any instant corrupts nothing") {
         const std::string message = mine.recv_bytes(kSoon);
         REQUIRE(message.size() == static_cast<size_t>(size));
         const auto letter = static_cast<char>('a' + received % 26);
-        REQUIRE(message.find_first_not_of(letter) == std::string::npos);
+        REQUIRE(message == std::string(message.size(), letter));
       }
     } catch (const EndOfStream&) {
     }
