@@ -31,7 +31,7 @@ constexpr size_t kKeptBytes = size_t{1} << 20;  // of a thread's buffers, betwee
 
 // Looks before a getter sleeps, each of some tens of nanoseconds. Where one core does everything
 // nobody can put meanwhile.
-constexpr int kMaxLooks = 256;
+constexpr int kMaxLooks = 64;
 int max_looks() {
   static const int looks = cpu_count() > 1 ? kMaxLooks : 0;
   return looks;
@@ -363,7 +363,7 @@ bool QueueCore::look_again() {
   std::atomic<int>& looks = state_->looks;
   const int most = looks.load(std::memory_order_relaxed);
   for (int look = 0; look < most; ++look) {
-    pause_briefly();
+    for (int i = 0; i < 8; ++i) pause_briefly();
     if (nothing_to_get()) continue;
     looks.store(std::min(std::max(most, 1) * 2, max_looks()), std::memory_order_relaxed);
     return true;
