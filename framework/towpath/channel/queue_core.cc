@@ -440,11 +440,7 @@ uint64_t QueueCore::size() {
   return s.stream.size() + s.slots.given_back();
 }
 
-bool QueueCore::empty() {
-  State& s = *state_;
-  if (s.joinable) give_back_of_dead();
-  return s.stream.empty() && s.slots.given_back() == 0;
-}
+bool QueueCore::empty() { return size() == 0; }
 
 bool QueueCore::full() { return state_->maxsize != 0 && size() >= state_->maxsize; }
 
