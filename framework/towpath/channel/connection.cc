@@ -41,7 +41,8 @@ struct Connection::State {
 
   // The link of a child of fork is its parent's, and so are its threads.
   ~State() {
-    if (generation != fork_generation()) (void)link.release();
+    if (generation != fork_generation())
+      (void)link.release();  // NOLINT(bugprone-unused-return-value)
   }
 
   // Under a lock: whether the end is still open.
