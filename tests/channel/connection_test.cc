@@ -626,3 +626,18 @@ TEST_CASE("Connection: none and moved ones are refused") {
   moved = Connection();  // closes what stood there
   CHECK_THROWS_AS(b.recv<int>(kSoon), EndOfStream);
 }
+
+TEST_CASE("Connection: an end closed with much unread has still sent what it sent") {
+  const Transport transport = GENERATE(from_range(transports()));
+  for (int round = 0; round < 30; ++round) {
+    auto [a, b] = Pipe(true, transport);
+    b.send_bytes("never read");
+    b.send_bytes(std::string(100'000, 'x'));
+    a.send_bytes("first");
+    a.send_bytes(std::string(200'000, 'y'));
+    a.close();
+    REQUIRE(b.recv_bytes(kSoon) == "first");
+    REQUIRE(b.recv_bytes(kSoon).size() == 200'000);
+    REQUIRE_THROWS_AS(b.recv_bytes(kSoon), EndOfStream);
+  }
+}
