@@ -186,7 +186,7 @@ def library(rounds):
     lines = []
     for program in ("chan", "ping", "large", "codec", "spawn"):
         peer_program(program)
-    # Towpath's own queues and pools are to come; its processes are measured in the last table.
+    # Towpath's own queues and pools are to come.
     for group, title in (("A", "64-byte messages, records/s"), ("B", "round trip of 64 bytes, µs (p50, p99)"),
                          ("C", "frames of 6 MB, frames/s and GB/s"), ("D", "tasks of a pool, tasks/s"),
                          ("S", "start of a process, ms")):
@@ -194,7 +194,7 @@ def library(rounds):
         # Peers that need packages beyond Debian's python3 are left out.
         table = subprocess.run([PYTHON, PEERS / "runset.py", group, str(rounds), r"^(?!.*(pyzmq|joblib|numpy|Python shared_memory|Queue of bytes)).*$"],
                                env={**os.environ, "BENCH_BIN": str(BIN), "BENCH_OUT": str(BENCH),
-                                    "BENCH_TOWPATH": str(TOWPATH.parent / "bench_process_start")}, check=True,
+                                    "BENCH_TOWPATH": str(TOWPATH.parent)}, check=True,
                                stdout=subprocess.PIPE, text=True).stdout
         rows = table.splitlines()
         figures = rows[0].count(" | ") - 2 if rows else 0

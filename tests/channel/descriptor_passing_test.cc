@@ -126,3 +126,14 @@ TEST_CASE("wait: names the descriptors that are ready") {
   const int closed[] = {9999};
   CHECK_THROWS_AS(wait(closed, Millis{0}), Invalid);
 }
+
+TEST_CASE("Packet: what an end sent is received also when it closed with something unread") {
+  auto [mine, its] = packet_pair();
+  send_packet(mine.get(), "never read");
+  send_packet(its.get(), "first");
+  send_packet(its.get(), "last");
+  its.reset();
+  CHECK(receive_packet(mine.get(), kSoon)->bytes == "first");
+  CHECK(receive_packet(mine.get(), kSoon)->bytes == "last");
+  CHECK_THROWS_AS(receive_packet(mine.get(), kSoon), EndOfStream);
+}

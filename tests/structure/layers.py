@@ -12,7 +12,7 @@ LIBRARIES = {
     "msgpack": "msgpack",
     "yaml-cpp/": "yaml-cpp",
     "sqlite3.h": "sqlite", "sqlite3ext.h": "sqlite",
-    "dlfcn.h": "dlopen",
+    "dlfcn.h": "dlfcn", "backtrace.h": "backtrace",
     "spawn.h": "fork/exec",
     "fmt/": "fmt", "spdlog/": "spdlog",
     "re2/": "re2", "regex": "<regex>", "regex.h": "<regex>",
@@ -29,6 +29,8 @@ OWNERS = {
     "yaml-cpp": {"config"},
     "sqlite": {"run"},
     "dlopen": {"plugin"},
+    "dlfcn": {"plugin", "process"},  # process: dlsym, to call the __cxa_throw that its own stands before
+    "backtrace": {"process"},
     "fork/exec": {"process"},
     "fmt": {"base"},
     "re2": {"expr"},
@@ -45,7 +47,7 @@ CALLS = {
 }
 SYSCALLS = re.compile(r"\b(?:SYS|__NR)_(?:fork|vfork|clone3?|execveat|execve)\b")
 # Libraries that a stage may never use, whatever its link line says: it asks its Services instead.
-NOT_IN_STAGES = {"zmq", "msgpack", "yaml-cpp", "dlopen", "fork/exec", "fmt", "spdlog", "<regex>"}
+NOT_IN_STAGES = {"zmq", "msgpack", "yaml-cpp", "dlopen", "dlfcn", "backtrace", "fork/exec", "fmt", "spdlog", "<regex>"}
 STAGE_MAY_INCLUDE = {"base", "message", "input", "expr", "stage"}
 # A stage family may use a library when its line in stages/CMakeLists.txt links it by this name.
 LINK_NAMES = {

@@ -143,6 +143,23 @@ TEST_CASE("Semaphore: more guards at once than there is room for are refused") {
   CHECK(semaphore.acquire(kNow));
 }
 
+TEST_CASE("Semaphore: the guards of the dead make room for others") {
+  Semaphore semaphore(0);
+  semaphore.release(Semaphore::kGuards + 1);
+  Children children;
+  Process& child = children.start(
+      Method::kForkserver,
+      [](Semaphore it) {
+        std::vector<Semaphore::Guard> guards;
+        for (int i = 0; i < Semaphore::kGuards; ++i) guards.push_back(it.guard());
+        ::raise(SIGKILL);
+      },
+      semaphore);
+  REQUIRE(child.join(kSoon));
+  CHECK(semaphore.guard().owner_died);
+  CHECK(semaphore.get_value() == Semaphore::kGuards + 1);
+}
+
 TEST_CASE("Semaphore: guards killed at random lose no permit") {
   Semaphore semaphore(2);
   const Numbers numbers;

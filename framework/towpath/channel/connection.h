@@ -24,7 +24,7 @@ inline constexpr uint64_t kMaxConnectionMessage = (uint64_t{4} << 30) - 1;
 // One of the two ends of a channel between two processes.
 //
 // Order      kept. Messages never merge; empty ones are messages too.
-// Capacity   bytes: send waits while the peer has much unread (on one host, a ring of 128 KiB; for
+// Capacity   bytes: send waits while the peer has much unread (on one host, a ring of 256 KiB; for
 //            messages above 32 KiB a second one, of at most 64 MiB). That is the back-pressure.
 // Timeouts   send: Full, and the message does not arrive. recv, recv_bytes: Empty, nothing is lost.
 // Errors     Closed: the peer has closed its end, or died; a peer killed within the last few

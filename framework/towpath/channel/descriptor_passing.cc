@@ -143,8 +143,9 @@ std::optional<Packet> receive_packet(int socket, Millis timeout) {
     message.msg_controllen = sizeof control;
     const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got < 0) {
-      if (errno == EINTR) continue;
-      if (errno == ECONNRESET) throw EndOfStream("the other end of the socket pair is closed");
+      // The other end was closed with something of ours unread. The kernel says so once, before
+      // what it had sent.
+      if (errno == EINTR || errno == ECONNRESET) continue;
       if (errno != EAGAIN) throw_errno("recvmsg");
       if (!wait_readable(socket, deadline.left())) return std::nullopt;
       continue;

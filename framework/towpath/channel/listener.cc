@@ -29,7 +29,7 @@ bool is_local(const std::string& address, const ConnectOptions& options) {
 
 }  // namespace
 
-Listener::Listener(const std::string& address, ConnectOptions options) {
+Listener::Listener(const std::string& address, const ConnectOptions& options) {
   door_ = is_local(address, options) ? open_local_door(address, options)
                                      : open_zmq_door(address, options);
 }

@@ -35,7 +35,7 @@ struct ConnectOptions {
 //            AuthenticationError there, not in accept(): a stranger can't stop a server.
 class Listener {
  public:
-  explicit Listener(const std::string& address = {}, ConnectOptions options = {});
+  explicit Listener(const std::string& address = {}, const ConnectOptions& options = {});
   Listener(Listener&&) noexcept;
   Listener& operator=(Listener&&) noexcept;
   ~Listener();

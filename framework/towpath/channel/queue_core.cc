@@ -31,8 +31,9 @@ constexpr size_t kKeptBytes = size_t{1} << 20;  // of a thread's buffers, betwee
 
 // Looks before a getter sleeps, each of some tens of nanoseconds. Where one core does everything
 // nobody can put meanwhile.
+constexpr int kMaxLooks = 64;
 int max_looks() {
-  static const int looks = cpu_count() > 1 ? 256 : 0;
+  static const int looks = cpu_count() > 1 ? kMaxLooks : 0;
   return looks;
 }
 
@@ -96,6 +97,7 @@ struct QueueCore::State {
   pid_t maker;
   uint64_t maxsize = 0;
   bool joinable = false;
+  std::atomic<int> looks = kMaxLooks;
 
   // What this process's threads got of a joinable queue and have not done, in order.
   struct Held {
@@ -356,6 +358,20 @@ bool QueueCore::try_get(Item& item) {
   return true;
 }
 
+// Looks for a while, longer when that found something the last times.
+bool QueueCore::look_again() {
+  std::atomic<int>& looks = state_->looks;
+  const int most = looks.load(std::memory_order_relaxed);
+  for (int look = 0; look < most; ++look) {
+    for (int i = 0; i < 8; ++i) pause_briefly();
+    if (nothing_to_get()) continue;
+    looks.store(std::min(std::max(most, 1) * 2, max_looks()), std::memory_order_relaxed);
+    return true;
+  }
+  looks.store(std::min(std::max(most / 2, kMaxLooks / 16), max_looks()), std::memory_order_relaxed);
+  return false;
+}
+
 QueueCore::Item QueueCore::get(Millis timeout) {
   State& s = *state_;
   Item item;
@@ -382,8 +398,7 @@ QueueCore::Item QueueCore::get(Millis timeout) {
       leave();
       throw Empty(format("get: nothing came into {} in time", s.name()));
     }
-    for (int i = 0; i < max_looks() && nothing_to_get(); ++i) pause_briefly();
-    if (!nothing_to_get()) continue;
+    if (look_again()) continue;
     const uint32_t seen = s.shared.items.announce();
     if (nothing_to_get()) {
       s.shared.items.sleep(seen, slices.next());
@@ -425,11 +440,7 @@ uint64_t QueueCore::size() {
   return s.stream.size() + s.slots.given_back();
 }
 
-bool QueueCore::empty() {
-  State& s = *state_;
-  if (s.joinable) give_back_of_dead();
-  return s.stream.empty() && s.slots.given_back() == 0;
-}
+bool QueueCore::empty() { return size() == 0; }
 
 bool QueueCore::full() { return state_->maxsize != 0 && size() >= state_->maxsize; }
 

@@ -86,6 +86,7 @@ class QueueCore : public std::enable_shared_from_this<QueueCore> {
   bool try_put(std::string_view bytes, std::optional<uint32_t>& slot, const char*& reason);
   bool try_get(Item& item);
   bool nothing_to_get();
+  bool look_again();
   bool give_back_of_dead();
   void register_holder();
   void hold(uint32_t slot);

@@ -67,12 +67,12 @@ class RecordStream {
   // The first record: its bytes into `bytes`, or its slot.
   Got get(std::string& bytes, ItemSlots::Slot& slot);
 
-  // Approximate while others put and get.
-  uint64_t size() const {
-    const uint64_t gets = s_.gets;
-    const uint64_t puts = s_.puts;
-    return puts > gets ? puts - gets : 0;
+  uint64_t size() {
+    uint64_t size = 0;
+    as_reader([&] { as_writer([&] { size = s_.puts - s_.gets; }); });
+    return size;
   }
+  // Locks nothing. False: there may be something.
   bool empty() const { return s_.gets.load() == s_.puts.load() && s_.tail == s_.head; }
   uint64_t puts() const { return s_.puts; }
   // Calls f under the readers' or writers' lock, behind the repair of what a killed one left. Who

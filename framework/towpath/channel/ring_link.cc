@@ -26,7 +26,7 @@ namespace towpath {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kCapacity = uint64_t{128} << 10;
+constexpr uint64_t kCapacity = uint64_t{256} << 10;
 constexpr uint64_t kPlace = (ring_memory(kCapacity) + kPage - 1) / kPage * kPage;
 constexpr uint64_t kMaxInline = uint64_t{32} << 10;
 constexpr uint64_t kMinBulk = uint64_t{1} << 20;
@@ -81,12 +81,15 @@ void pause_briefly() {
 #endif
 }
 
-// Looks at the ring before a reader sleeps, each of some tens of nanoseconds. Where one core does
+// Looks at the ring before a reader sleeps: some microseconds in all. Where one core does
 // everything the peer can't write meanwhile.
-constexpr int kMaxLooks = 256;
-int max_looks() {
-  static const int looks = cpu_count() > 1 ? kMaxLooks : 0;
-  return looks;
+constexpr int kLooks = 128;
+// Looking that found nothing is not tried again for so many sleeps: the peer is slow, or waits for
+// this very core.
+constexpr int kSleepsBetween = 64;
+bool looking_may_pay() {
+  static const bool it = cpu_count() > 1;
+  return it;
 }
 
 [[noreturn]] void throw_gone() {
@@ -263,7 +266,7 @@ bool RingLink::await_room(const Deadline& deadline, Try attempt) {
 
 RingLink::Arrival RingLink::await_record(const Deadline& deadline) {
   if (in_.ring.ready()) return Arrival::kRecord;
-  if (look_again()) return Arrival::kRecord;
+  if (!deadline.passed() && look_again()) return Arrival::kRecord;
   bool gone = false;
   for (;;) {
     in_.ring.want_record(true);
@@ -284,16 +287,17 @@ RingLink::Arrival RingLink::await_record(const Deadline& deadline) {
   return Arrival::kRecord;
 }
 
-// Looks for a while, longer when that found something the last times.
+// Looks for a while, as long as that finds something.
 bool RingLink::look_again() {
-  for (int look = 0; look < looks_; ++look) {
-    pause_briefly();
-    if (in_.ring.ready()) {
-      looks_ = std::min(looks_ * 2, max_looks());
-      return true;
-    }
+  if (sleeps_to_go_ > 0 || !looking_may_pay()) {
+    --sleeps_to_go_;
+    return false;
   }
-  looks_ = std::max(looks_ / 2, max_looks() / 16);
+  for (int look = 0; look < kLooks; ++look) {
+    pause_briefly();
+    if (in_.ring.ready()) return true;
+  }
+  sleeps_to_go_ = kSleepsBetween;
   return false;
 }
 

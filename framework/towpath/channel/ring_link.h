@@ -99,9 +99,9 @@ class RingLink final : public Link {
   bool in_pieces_ = false;
   bool front_given_ = false;  // the message given out is the ring's front
   bool front_in_bulk_ = false;
-  int looks_ = 0;       // how often to look before sleeping
-  PrivateFd epoll_;     // fileno()
-  bool tells_ = false;  // fileno() was asked for: the eventfd says whether the ring has records
+  int sleeps_to_go_ = 0;  // before it is worth looking again
+  PrivateFd epoll_;       // fileno()
+  bool tells_ = false;    // fileno() was asked for: the eventfd says whether the ring has records
 };
 
 }  // namespace towpath

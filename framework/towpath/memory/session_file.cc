@@ -29,6 +29,8 @@ struct SessionFile::Mapped {
   pid_t maker = 0;  // 0: another process
   std::atomic<bool> unlinked = false;
 
+  static std::shared_ptr<Mapped> of(int fd, const Handle& handle, size_t kind_length,
+                                    const struct stat& file);
   ~Mapped();
 };
 
@@ -46,24 +48,24 @@ struct SessionFile::Registry {
     static auto* const it = new Registry;
     return *it;
   }
-  void add(const std::shared_ptr<Mapped>& mapped) {
-    const std::lock_guard lock(mutex);
-    entries[mapped->handle.text()] = {mapped, mapped.get()};
-  }
   void remove(const Mapped& mapped) {
     const std::lock_guard lock(mutex);
     const auto it = entries.find(mapped.handle.text());
     if (it != entries.end() && it->second.address == &mapped) entries.erase(it);
   }
-  std::shared_ptr<Mapped> find(const Handle& handle, const struct stat& file) {
+  // The one that is known by this name and is this file, or what `make` makes. A name can have been
+  // given to another file meanwhile.
+  template <class Make>
+  std::shared_ptr<Mapped> find_or(const Handle& handle, const struct stat& file, Make make) {
+    std::shared_ptr<Mapped> known;  // ends behind the lock, which its destructor takes
     const std::lock_guard lock(mutex);
-    const auto it = entries.find(handle.text());
-    if (it == entries.end()) return nullptr;
-    std::shared_ptr<Mapped> mapped = it->second.mapped.lock();
-    // A name can have been given to another file meanwhile.
-    const bool same =
-        mapped != nullptr && mapped->device == file.st_dev && mapped->inode == file.st_ino;
-    return same ? mapped : nullptr;
+    if (const auto it = entries.find(handle.text()); it != entries.end())
+      known = it->second.mapped.lock();
+    if (known != nullptr && known->device == file.st_dev && known->inode == file.st_ino)
+      return known;
+    std::shared_ptr<Mapped> made = make();
+    entries.insert_or_assign(handle.text(), Entry{made, made.get()});
+    return made;
   }
 };
 
@@ -115,12 +117,6 @@ void reserve(int fd, const Handle& handle, uint64_t size) {
   }
 }
 
-std::byte* map(int fd, const Handle& handle, uint64_t size) {
-  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (data == MAP_FAILED) throw_errno(format("mmap({}, {} bytes)", handle.name, size));
-  return static_cast<std::byte*>(data);
-}
-
 // What is open gets its name whole or not at all. False: the name is taken.
 bool give_name(int fd, const std::string& path) {
   if (::linkat(AT_FDCWD, format("/proc/self/fd/{}", fd).c_str(), AT_FDCWD, path.c_str(),
@@ -136,31 +132,44 @@ Handle handle_of(std::string_view kind, std::string_view name) {
 
 }  // namespace
 
+std::shared_ptr<SessionFile::Mapped> SessionFile::Mapped::of(int fd, const Handle& handle,
+                                                             size_t kind_length,
+                                                             const struct stat& file) {
+  auto mapped = std::make_shared<Mapped>();
+  mapped->handle = handle;
+  mapped->kind_length = kind_length;
+  mapped->device = file.st_dev;
+  mapped->inode = file.st_ino;
+  const auto size = static_cast<uint64_t>(file.st_size);
+  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (data == MAP_FAILED) throw_errno(format("mmap({}, {} bytes)", handle.name, size));
+  mapped->data = static_cast<std::byte*>(data);
+  mapped->size = size;
+  return mapped;
+}
+
 SessionFile SessionFile::create_named(std::string_view kind, std::string_view name, uint64_t size) {
   check_name(kind, name);
   if (size == 0) throw Invalid(format("{} \"{}\": 0 bytes can't be shared", kind, name));
   const std::string& folder = program_session().folder();
-  auto mapped = std::make_shared<Mapped>();
-  mapped->handle = handle_of(kind, name);
-  mapped->kind_length = kind.size();
+  const Handle handle = handle_of(kind, name);
   const UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd) throw_errno(format("open({}, O_TMPFILE)", folder));
-  reserve(fd.get(), mapped->handle, size);
-  mapped->data = map(fd.get(), mapped->handle, size);
-  mapped->size = size;
+  reserve(fd.get(), handle, size);
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw_errno(format("fstat({})", mapped->handle.name));
-  mapped->device = status.st_dev;
-  mapped->inode = status.st_ino;
-  if (!give_name(fd.get(), mapped->handle.path())) {
-    throw Invalid(
-        format("{} \"{}\" exists in this program's session: choose another name, or open "
-               "it",
-               kind, name));
-  }
-  mapped->maker = ::getpid();
-  Registry::get().add(mapped);
-  return SessionFile(std::move(mapped));
+  if (::fstat(fd.get(), &status) != 0) throw_errno(format("fstat({})", handle.name));
+  const std::shared_ptr<Mapped> mapped = Mapped::of(fd.get(), handle, kind.size(), status);
+  // Named and known in one, for another thread that opens it right now.
+  return SessionFile(Registry::get().find_or(handle, status, [&] {
+    if (!give_name(fd.get(), handle.path())) {
+      throw Invalid(
+          format("{} \"{}\" exists in this program's session: choose another name, or "
+                 "open it",
+                 kind, name));
+    }
+    mapped->maker = ::getpid();
+    return mapped;
+  }));
 }
 
 SessionFile SessionFile::create(std::string_view kind, uint64_t size) {
@@ -194,17 +203,8 @@ SessionFile SessionFile::open(std::string_view kind, const Handle& handle) {
   if (::fstat(fd.get(), &status) != 0) throw_errno(format("fstat({})", path));
   if (!S_ISREG(status.st_mode) || status.st_size == 0)
     throw Invalid(format("{} is no shared memory", path));
-  if (std::shared_ptr<Mapped> known = Registry::get().find(handle, status))
-    return SessionFile(std::move(known));
-  auto mapped = std::make_shared<Mapped>();
-  mapped->handle = handle;
-  mapped->kind_length = kind.size();
-  mapped->size = static_cast<uint64_t>(status.st_size);
-  mapped->data = map(fd.get(), handle, mapped->size);
-  mapped->device = status.st_dev;
-  mapped->inode = status.st_ino;
-  Registry::get().add(mapped);
-  return SessionFile(std::move(mapped));
+  return SessionFile(Registry::get().find_or(
+      handle, status, [&] { return Mapped::of(fd.get(), handle, kind.size(), status); }));
 }
 
 std::span<std::byte> SessionFile::bytes() const { return {mapped_->data, mapped_->size}; }

@@ -11,8 +11,9 @@ Lock::Lock() : Lock(SessionFile::create(kKind, sizeof(State))) {}
 Lock::Lock(SessionFile file) : file_(std::move(file)), state_(&file_.as<State>()) {}
 
 Acquired Lock::acquire(Millis timeout) {
+  const uint32_t tid = number_of(this_thread());
   const Acquired acquired = state_->word.acquire(this_process(), timeout, &process_ended);
-  if (acquired) state_->tid.store(number_of(this_thread()), std::memory_order_relaxed);
+  if (acquired) state_->tid.store(tid, std::memory_order_relaxed);
   return acquired;
 }
 

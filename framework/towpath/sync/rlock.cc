@@ -13,6 +13,7 @@ RLock::RLock(SessionFile file) : file_(std::move(file)), state_(&file_.as<State>
 
 Acquired RLock::acquire(Millis timeout) {
   const Holder me = this_thread();
+  const uint32_t pid = number_of(this_process());
   if (state_->word.holder() == me) {
     const uint32_t depth = state_->depth.load(std::memory_order_relaxed);
     if (depth == std::numeric_limits<uint32_t>::max())
@@ -23,7 +24,7 @@ Acquired RLock::acquire(Millis timeout) {
   const Acquired acquired = state_->word.acquire(me, timeout, &thread_ended);
   if (acquired) {
     state_->depth.store(1, std::memory_order_relaxed);
-    state_->pid.store(number_of(this_process()), std::memory_order_relaxed);
+    state_->pid.store(pid, std::memory_order_relaxed);
   }
   return acquired;
 }

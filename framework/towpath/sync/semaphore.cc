@@ -52,7 +52,7 @@ Semaphore::Semaphore(SessionFile file) : file_(std::move(file)) {
 }
 
 // With a place for it: the permit is a guard's.
-bool Semaphore::take_now(bool waited, int64_t* place, uint32_t& changes) {
+Semaphore::Got Semaphore::take_now(bool waited, int64_t* place, uint32_t& changes) {
   State& s = *state_;
   const Locked locked(s);
   if (s.value - s.guarded > 0) {
@@ -61,21 +61,18 @@ bool Semaphore::take_now(bool waited, int64_t* place, uint32_t& changes) {
     } else {
       const auto end = s.holders() + s.places;
       const auto free = std::find(s.holders(), end, 0);
-      if (free == end) {
-        throw Unsupported(format("{}: {} guards at once; use acquire() and release() for more",
-                                 handle().name, s.places));
-      }
+      if (free == end) return Got::kNoPlace;
       *free = this_process();
       ++s.guarded;
       *place = free - s.holders();
     }
     // Who has slept can't know whether others still do.
     if (waited) s.waited.store(1, std::memory_order_relaxed);
-    return true;
+    return Got::kPermit;
   }
   s.waited.store(1, std::memory_order_relaxed);
   changes = s.changes;
-  return false;
+  return Got::kNone;
 }
 
 // True: there was one. A dead process never lives again, so its guards can be told outside the
@@ -107,14 +104,19 @@ bool Semaphore::take_back_from_dead() {
 
 Acquired Semaphore::take(Millis timeout, int64_t* place) {
   uint32_t changes = 0;
-  if (take_now(false, place, changes)) return Acquired::kYes;
+  Got got = take_now(false, place, changes);
+  if (got == Got::kPermit) return Acquired::kYes;
   Slices slices(timeout);
   bool died = false;
-  bool look = false;
-  for (;;) {
+  for (bool look = got == Got::kNoPlace;;) {
     const bool late = slices.passed();
     if ((look || late) && take_back_from_dead()) died = true;
-    if (take_now(true, place, changes)) return died ? Acquired::kOwnerDied : Acquired::kYes;
+    got = take_now(true, place, changes);
+    if (got == Got::kPermit) return died ? Acquired::kOwnerDied : Acquired::kYes;
+    if (got == Got::kNoPlace) {
+      throw Unsupported(format("{}: {} guards at once; use acquire() and release() for more",
+                               handle().name, state_->places));
+    }
     if (late) return Acquired::kNo;
     look = !futex_wait(state_->changes, changes, slices.next());
   }

@@ -64,8 +64,9 @@ class Semaphore {
   };
   class Locked;
 
+  enum class Got { kPermit, kNone, kNoPlace };
   Acquired take(Millis timeout, int64_t* place);
-  bool take_now(bool waited, int64_t* place, uint32_t& changes);
+  Got take_now(bool waited, int64_t* place, uint32_t& changes);
   bool take_back_from_dead();
   static void give_back(State& state, int64_t place);
 

@@ -1,0 +1,156 @@
+#pragma once
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "towpath/base/private_fd.h"
+#include "towpath/pool/member.h"
+#include "towpath/pool/options.h"
+#include "towpath/pool/parcel.h"
+#include "towpath/pool/task.h"
+
+namespace towpath::pool {
+
+// The inside of a Pool: its queue, its workers, and one thread that stands between them.
+//
+//   state of a worker   event                 what happens
+//   starting            ready                 it gets tasks
+//   starting            failed                the pool is broken: all tasks fail with that error
+//   starting            died                  another starts; after several in a row: broken
+//   ready               results               delivered; more tasks
+//   ready               died                  the task that ran fails or is tried again, the others
+//                                             go back to the queue; another starts
+//   ready               recycling, resize,    retiring: what it has begun it brings to an end
+//                       idle, close
+//   ready               deadline, kill        its other tasks are taken back; SIGKILL
+//   retiring            no more tasks         pill: ending
+//   ending              died                  forgotten
+//
+// Credits    a worker holds about kAhead of measured work; before a measure, one task. What it has
+//            not begun is taken back when another one is idle.
+// Threads    any. Receivers are called by the pool's thread with nothing locked.
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  enum class Workers { kAtOnce, kOnDemand };
+  // kAtOnce: starts all; if one can't be started, stops the others and throws.
+  Engine(PoolOptions options, Workers workers);
+  ~Engine();
+  // Starts the pool's thread. Once, before anything below.
+  void start();
+  // terminate(), and the end of the thread.
+  void finish();
+
+  const PoolOptions& options() const { return options_; }
+  int workers() const;  // wanted
+
+  uint32_t number_of(Code code);
+  // How many tasks of that code make a parcel worth its travel; 1 before it is known.
+  uint32_t parcel_size(uint32_t code) const;
+
+  // Numbers for tasks that have no place in an input.
+  uint64_t next_task() { return next_task_++; }
+  // Closed: after close(), or the pool is broken (then with the reason).
+  void submit(Parcel parcel);
+
+  // For receivers of a single task. False: it runs, or it is done.
+  bool cancel(Receiver& receiver);
+  // Kills the worker if the task runs; true: it does.
+  bool kill_running(Receiver& receiver);
+  bool is_running(const Receiver& receiver) const;
+
+  void resize(int workers);
+  void close();
+  // Fails what is queued and what runs, ends the workers, and waits for that: the pill to who is
+  // idle, SIGTERM to who works, SIGKILL to who is left after kGrace. `hard`: SIGKILL at once.
+  void terminate(bool hard = false);
+  // Fails what is queued as Cancelled.
+  void cancel_queued();
+  // After close() or terminate(): waits for the end of all workers.
+  bool join(Millis timeout);
+  bool closed() const;
+  bool on_own_thread() const { return std::this_thread::get_id() == thread_id_.load(); }
+
+  struct WorkerInfo {
+    std::string name;
+    int pid;
+  };
+  std::vector<WorkerInfo> members() const;
+
+ private:
+  struct KnownCode {
+    Code code;
+    Definition definition;
+    std::atomic<int64_t> mean{-1};  // ns a task; -1: not known
+  };
+  struct Arrived {  // what one wake-up has read, before the lock is taken
+    Member* member;
+    ResultsHead head;
+    std::string body;
+  };
+
+  void run();
+  void wake();
+  int poll_timeout() const;
+  void read(Member& member, std::vector<Arrived>& arrived);
+  void handle(Arrived& arrived);
+  void fault(Member& member, const std::string& what);
+  void bury(Member& member);
+  void fail_running(Member& member, Parcel parcel, int exitcode);
+  void put_back(std::vector<Parcel> parcels);
+  void break_with(std::exception_ptr error);
+
+  void watch_time();
+  void watch_deadline(Member& member, Clock::time_point now);
+  void watch_stuck(Member& member, Clock::time_point now);
+  void kill(Member& member, Member::Doom doom);
+  void retire(Member& member);
+  void settle();
+  void end_all();
+
+  void dispatch();
+  void drop_cancelled();
+  bool fill(Member& member, size_t idle);
+  uint32_t wanted(uint32_t code) const;
+  int missing() const;
+  std::unique_ptr<Member> make_member();
+  void add(std::unique_ptr<Member> member);
+  void start_missing(std::unique_lock<std::mutex>& lock);
+
+  PoolOptions options_;
+  WorkerSettings settings_;
+  const bool on_demand_;
+  const int cores_;
+  PrivateFd epoll_;
+  PrivateFd wake_;
+  std::thread thread_;
+  std::atomic<std::thread::id> thread_id_{};
+  const pid_t owner_ = ::getpid();
+
+  std::atomic<uint64_t> next_task_{0};
+  mutable std::mutex mutex_;
+  std::condition_variable ended_cv_;
+  std::deque<Parcel> queue_;
+  uint64_t queued_ = 0;  // tasks in it
+  std::deque<KnownCode> codes_;
+  std::deque<std::unique_ptr<Member>> members_;
+  std::vector<Delivery> deliveries_;
+  uint64_t next_member_ = 1;
+  int target_ = 0;
+  int failed_starts_ = 0;
+  Clock::time_point start_at_{};  // not before: after a failed start
+  enum class Stop { kNo, kClose, kTerminate, kKill };
+  Stop stop_ = Stop::kNo;
+  bool stopping_ = false;  // terminate has been carried out
+  bool ended_ = false;
+  bool sleeps_ = false;
+  std::exception_ptr broken_;
+};
+
+}  // namespace towpath::pool

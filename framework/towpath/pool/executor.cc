@@ -1,0 +1,16 @@
+#include "towpath/pool/executor.h"
+
+namespace towpath {
+
+Executor::~Executor() {
+  if (!pool_.engine_) return;  // moved away
+  shutdown();
+}
+
+void Executor::shutdown(bool wait, bool cancel_futures) {
+  pool_.close();
+  if (cancel_futures) pool_.cancel_queued();
+  if (wait && !pool_.engine_->on_own_thread()) pool_.join();
+}
+
+}  // namespace towpath

@@ -1,0 +1,68 @@
+#pragma once
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "towpath/pool/gather.h"
+#include "towpath/pool/pool.h"
+
+namespace towpath {
+
+// The same workers with the words of concurrent.futures.
+//
+// Workers    start when tasks come, as many as are needed, at most PoolOptions.workers.
+// Destructor shutdown(): waits for all tasks. (~Pool terminates.)
+// All else   as Pool has it: a death breaks nothing but its task. Closed: submitting after
+//            shutdown().
+// Source     Python's ProcessPoolExecutor, which one death of a worker makes unusable; loky's,
+// whose
+//            resize and idle time-out are here, too (PoolOptions.idle_timeout).
+class Executor {
+ public:
+  explicit Executor(int workers = 0) : Executor(PoolOptions{.workers = workers}) {}
+  explicit Executor(PoolOptions options)
+      : pool_(std::move(options), pool::Engine::Workers::kOnDemand) {}
+  Executor(Executor&&) noexcept = default;
+  Executor& operator=(Executor&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    return *this;
+  }
+  ~Executor();
+
+  template <Target F, class... A>
+  auto submit(F function, A&&... args) {
+    return pool_.apply_async(function, std::forward<A>(args)...);
+  }
+  template <Target F, class... A>
+  auto submit(const TaskOptions& task, F function, A&&... args) {
+    return pool_.apply_async(task, function, std::forward<A>(args)...);
+  }
+
+  struct MapOptions {
+    Millis timeout = kForever;  // for all of it, from here on
+    size_t chunk = 0;
+    size_t buffer = 0;  // inputs pulled ahead of the results taken; 0: by measured time
+  };
+  // Results in input order, as they are walked. Timeout comes out of walking.
+  template <Target F, std::ranges::input_range In>
+  auto map(F function, In&& input, const MapOptions& options = {}) {
+    return pool_.template stream<false>(
+        function, std::forward<In>(input),
+        {.chunk = options.chunk, .ahead = options.buffer, .timeout = options.timeout});
+  }
+
+  // No more tasks. cancel_futures: what has not begun is Cancelled. wait: until all is done.
+  void shutdown(bool wait = true, bool cancel_futures = false);
+  // Ends tasks and workers now: SIGTERM, then SIGKILL; or SIGKILL at once. It is shut down then.
+  void terminate_workers() { pool_.terminate(); }
+  void kill_workers() { pool_.kill(); }
+
+  int workers() const { return pool_.workers(); }
+  void resize(int workers) { pool_.resize(workers); }
+  std::vector<pool::Engine::WorkerInfo> processes() const { return pool_.processes(); }
+
+ private:
+  Pool pool_;
+};
+
+}  // namespace towpath

@@ -1,0 +1,151 @@
+#include "towpath/pool/future.h"
+
+#include <algorithm>
+
+#include "towpath/base/format.h"
+#include "towpath/base/log.h"
+#include "towpath/process/remote_error.h"
+
+namespace towpath::pool {
+
+void require_success(Decoder& in, uint64_t task) {
+  if (in.boolean()) return;
+  auto trace = decode<RemoteTrace>(in);
+  if (trace.task < 0) trace.task = static_cast<int64_t>(task);
+  std::rethrow_exception(exception_of(std::move(trace)));
+}
+
+void FutureState::take(uint64_t first, uint32_t count, std::string outcomes) {
+  std::unique_lock lock(mutex_);
+  if (done_) return;
+  parts_.push_back({first, count, std::move(outcomes)});
+  arrived_ += count;
+  if (arrived_ >= tasks_) finish(std::move(lock));
+}
+
+void FutureState::fail(uint64_t, uint32_t count, std::exception_ptr error) {
+  std::unique_lock lock(mutex_);
+  if (done_) return;
+  if (!error_) error_ = std::move(error);
+  arrived_ += count;
+  if (arrived_ >= tasks_) finish(std::move(lock));
+}
+
+void FutureState::finish(std::unique_lock<std::mutex> lock) {
+  std::ranges::sort(parts_, {}, &Part::first);
+  if (error_) {
+    try {
+      std::rethrow_exception(error_);
+    } catch (const Cancelled&) {
+      was_cancelled_ = true;
+    } catch (...) {
+      // Of another kind.
+    }
+  }
+  done_ = true;
+  const auto callbacks = std::move(callbacks_);
+  callbacks_.clear();
+  lock.unlock();
+  done_cv_.notify_all();
+  for (const auto& callback : callbacks) call(callback);
+}
+
+void FutureState::call(const std::function<void()>& callback) {
+  try {
+    callback();
+  } catch (...) {
+    log(Level::kError,
+        format("a future's callback has thrown {}", text_of(trace_of_current_exception())));
+    const std::lock_guard lock(mutex_);
+    callback_errors_.push_back(std::current_exception());
+  }
+}
+
+void FutureState::call_when_done(std::function<void()> callback) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!done_) {
+      callbacks_.push_back(std::move(callback));
+      return;
+    }
+  }
+  call(callback);
+}
+
+std::vector<std::exception_ptr> FutureState::callback_errors() const {
+  const std::lock_guard lock(mutex_);
+  return callback_errors_;
+}
+
+bool FutureState::done() const {
+  const std::lock_guard lock(mutex_);
+  return done_;
+}
+
+bool FutureState::was_cancelled() const {
+  const std::lock_guard lock(mutex_);
+  return was_cancelled_;
+}
+
+bool FutureState::running() const {
+  if (done()) return false;
+  const auto engine = engine_.lock();
+  return engine && engine->is_running(*this);
+}
+
+bool FutureState::cancel() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (done_) return was_cancelled_;
+  }
+  const auto engine = engine_.lock();
+  if (!engine || tasks_ != 1 || !engine->cancel(*this)) return was_cancelled();
+  std::unique_lock lock(mutex_);
+  if (done_) return was_cancelled_;
+  error_ = std::make_exception_ptr(Cancelled("the task was cancelled before it ran"));
+  finish(std::move(lock));
+  return true;
+}
+
+bool FutureState::kill() {
+  if (cancel()) return true;
+  const auto engine = engine_.lock();
+  return engine && !done() && engine->kill_running(*this);
+}
+
+void FutureState::wait(Millis timeout) const {
+  std::unique_lock lock(mutex_);
+  if (done_) return;
+  if (const auto engine = engine_.lock(); engine && engine->on_own_thread()) {
+    throw Invalid("a callback that waits for another task of its pool would wait for ever");
+  }
+  const auto done = [this] { return done_; };
+  if (timeout > std::chrono::years{100}) {
+    done_cv_.wait(lock, done);
+  } else if (!done_cv_.wait_for(lock, timeout, done)) {
+    throw Timeout("the task is not done yet");
+  }
+}
+
+void FutureState::require_result() const {
+  if (auto it = error()) std::rethrow_exception(it);
+}
+
+std::exception_ptr FutureState::error() const {
+  const std::lock_guard lock(mutex_);
+  return error_;
+}
+
+bool FutureState::failed() const {
+  if (error()) return true;
+  for (const Part& part : parts_) {
+    Decoder in(part.outcomes);
+    for (uint32_t i = 0; i < part.count; ++i) {
+      if (!in.boolean()) return true;
+      in.skip();
+    }
+  }
+  return false;
+}
+
+}  // namespace towpath::pool

@@ -1,0 +1,160 @@
+#pragma once
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "towpath/base/clock.h"
+#include "towpath/pool/engine.h"
+#include "towpath/pool/errors.h"
+
+namespace towpath {
+namespace pool {
+
+// The inside of a Future, whatever its type.
+class FutureState : public Receiver, public std::enable_shared_from_this<FutureState> {
+ public:
+  FutureState(std::weak_ptr<Engine> engine, uint64_t tasks)
+      : engine_(std::move(engine)), tasks_(tasks) {}
+
+  void take(uint64_t first, uint32_t count, std::string outcomes) override;
+  void fail(uint64_t first, uint32_t count, std::exception_ptr error) override;
+
+  bool done() const;
+  bool running() const;
+  bool cancel();
+  bool kill();
+  bool was_cancelled() const;
+  // Waits until it is done; Timeout. Invalid from a callback, where that would be for ever.
+  void wait(Millis timeout) const;
+  // After wait(): rethrows its error.
+  void require_result() const;
+  std::exception_ptr error() const;
+  // A task has thrown, or error().
+  bool failed() const;
+  // Outcomes of tasks that follow one another.
+  struct Part {
+    uint64_t first;
+    uint32_t count;
+    std::string outcomes;
+  };
+  // After wait(): all, in order.
+  const std::vector<Part>& parts() const { return parts_; }
+  void call_when_done(std::function<void()> callback);
+  std::vector<std::exception_ptr> callback_errors() const;
+
+ private:
+  void finish(std::unique_lock<std::mutex> lock);
+  void call(const std::function<void()>& callback);
+
+  const std::weak_ptr<Engine> engine_;
+  const uint64_t tasks_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable done_cv_;
+  uint64_t arrived_ = 0;
+  bool done_ = false;
+  bool was_cancelled_ = false;
+  std::exception_ptr error_;
+  std::vector<Part> parts_;
+  std::vector<std::function<void()>> callbacks_;
+  std::vector<std::exception_ptr> callback_errors_;
+};
+
+// Reads an outcome's first part; throws what the task threw.
+void require_success(Decoder& in, uint64_t task);
+
+}  // namespace pool
+
+class Pool;
+template <class R>
+class Future;
+template <class R>
+const std::shared_ptr<pool::FutureState>& state_of(const Future<R>& future);
+
+// A result that is still to come. A name: copies are the same future.
+//
+// Errors     get and exception: Timeout, when it is not done in time. get: what the task threw (see
+//            remote_error.h), WorkerDied, DeadlinePassed, Cancelled, Closed (the pool was
+//            terminated), Invalid (the result is not of the type R, or can't be read here).
+// Threads    any.
+// Callbacks  run on the pool's thread, in the order they were added; at once, on the caller's, when
+//            the future is done already or by cancel(). What one throws is logged and kept here.
+// Source     Python's concurrent.futures.Future and multiprocessing's AsyncResult. kill() is new.
+template <class R>
+class Future {
+ public:
+  using Read = std::function<R(const pool::FutureState&)>;
+
+  Future() = default;  // none: every use is undefined but valid()
+  bool valid() const { return state_ != nullptr; }
+
+  // Decodes at every call.
+  R get(Millis timeout = kForever) const {
+    state_->wait(timeout);
+    state_->require_result();
+    return read_(*state_);
+  }
+  R result(Millis timeout = kForever) const { return get(timeout); }
+  bool wait(Millis timeout = kForever) const {
+    try {
+      state_->wait(timeout);
+      return true;
+    } catch (const Timeout&) {
+      return false;
+    }
+  }
+  // Null: it has a result.
+  std::exception_ptr exception(Millis timeout = kForever) const {
+    state_->wait(timeout);
+    if (auto error = state_->error()) return error;
+    try {
+      (void)read_(*state_);
+    } catch (...) {
+      return std::current_exception();
+    }
+    return nullptr;
+  }
+
+  bool done() const { return state_->done(); }
+  bool ready() const { return done(); }
+  bool running() const { return state_->running(); }
+  // Invalid before it is done.
+  bool successful() const {
+    if (!done()) throw Invalid("successful: the future is not done");
+    return exception() == nullptr;
+  }
+  bool cancelled() const { return state_->was_cancelled(); }
+
+  // Of a task that has not begun: it never will; true. False: it runs, or is done.
+  bool cancel() { return state_->cancel(); }
+  // The same, and a task that runs is ended with its worker, which is replaced. True: it ends as
+  // Cancelled, unless it comes to its own end first.
+  bool kill() { return state_->kill(); }
+
+  void add_done_callback(std::function<void(Future&)> callback) {
+    state_->call_when_done([*this, callback = std::move(callback)]() mutable { callback(*this); });
+  }
+  std::vector<std::exception_ptr> callback_errors() const { return state_->callback_errors(); }
+
+  bool operator==(const Future& other) const { return state_ == other.state_; }
+
+ private:
+  friend class Pool;
+  template <class T>
+  friend const std::shared_ptr<pool::FutureState>& state_of(const Future<T>&);
+  Future(std::shared_ptr<pool::FutureState> state, Read read)
+      : state_(std::move(state)), read_(std::move(read)) {}
+
+  std::shared_ptr<pool::FutureState> state_;
+  Read read_;
+};
+
+template <class R>
+const std::shared_ptr<pool::FutureState>& state_of(const Future<R>& future) {
+  return future.state_;
+}
+
+}  // namespace towpath

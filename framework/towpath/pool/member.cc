@@ -1,0 +1,247 @@
+#include "towpath/pool/member.h"
+
+#include <algorithm>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
+namespace towpath::pool {
+namespace {
+
+// A worker that reads has room; one that is stopped must not stop its pool.
+constexpr Millis kSendPatience{100};
+
+void skip_outcome(Decoder& in) {
+  in.boolean();
+  in.skip();
+}
+
+}  // namespace
+
+Member::Member(uint64_t id, Options options, const WorkerSettings& settings)
+    : id_(id), process_([&] {
+        auto [mine, its] = Pipe();
+        connection_ = std::move(mine);
+        options.daemon = true;
+        return Process(std::move(options), &work, std::move(its), slate_.descriptor(), settings);
+      }()) {
+  process_.start();
+}
+
+size_t Member::tasks() const {
+  size_t tasks = 0;
+  for (const Shipment& each : shipments_) tasks += each.head.count - each.received;
+  return tasks;
+}
+
+bool Member::has_unbegun() const {
+  return std::ranges::any_of(shipments_, [this](const Shipment& each) {
+    return slate_.claimed(each.head.slot) < each.head.count;
+  });
+}
+
+void Member::define(const Definition& definition) {
+  Encoder out;
+  encode(out, ToWorker::kDefine);
+  encode(out, definition);
+  unsent_.push_back(out.take());
+  codes_known = definition.number + 1;
+}
+
+void Member::ship(std::deque<Parcel> pieces) {
+  Encoder out;
+  Shipment shipment;
+  shipment.head.code = pieces.front().code;
+  shipment.head.timed = pieces.front().deadline != kForever;
+  for (const Parcel& piece : pieces) shipment.head.count += piece.count;
+  const auto taken = [this](uint32_t slot) {
+    return std::ranges::any_of(shipments_,
+                               [slot](const Shipment& s) { return s.head.slot == slot; });
+  };
+  while (taken(next_slot_)) next_slot_ = (next_slot_ + 1) % kSlots;
+  shipment.head.slot = next_slot_;
+  shipment.head.number = next_number_++;
+  encode(out, ToWorker::kShipment);
+  encode(out, shipment.head);
+  for (const Parcel& piece : pieces) {
+    out.raw(piece.arguments);
+    piece.receiver->member_ = id_;
+    if (piece.deadline != kForever) {
+      deadline_at = std::min(deadline_at, Clock::now() + piece.deadline);
+    }
+  }
+  unsent_.push_back(out.take());
+  slate_.open(shipment.head.slot, shipment.head.count);
+  tasks_shipped += shipment.head.count;
+  shipment.pieces = std::move(pieces);
+  if (shipments_.empty()) heard_at = Clock::now();
+  shipments_.push_back(std::move(shipment));
+}
+
+void Member::send_pill() {
+  Encoder out;
+  encode(out, ToWorker::kPill);
+  unsent_.push_back(out.take());
+}
+
+bool Member::flush() {
+  try {
+    while (!unsent_.empty()) {
+      connection_.send_bytes(unsent_.front(), kSendPatience);
+      unsent_.pop_front();
+    }
+  } catch (const Full&) {
+    return false;
+  } catch (const Closed&) {
+    unsent_.clear();  // its death is told by its sentinel
+  }
+  return true;
+}
+
+void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<Delivery>& out) {
+  const auto shipment = std::ranges::find_if(
+      shipments_, [&head](const Shipment& s) { return s.head.number == head.shipment; });
+  if (shipment == shipments_.end() || head.first > shipment->received ||
+      head.count > shipment->head.count - head.first) {
+    throw Invalid("a worker sent results of tasks that it was not given");
+  }
+  // What was seen in the slate comes again in the message.
+  const uint32_t known = std::min(shipment->received - head.first, head.count);
+  uint32_t left = head.count - known;
+  size_t at = 0;
+  std::optional<Decoder> in;  // only where the outcomes must be told apart
+  const auto position = [&] { return outcomes.size() - in->rest().size(); };
+  if (known > 0 && left > 0) {
+    in.emplace(outcomes);
+    for (uint32_t i = 0; i < known; ++i) skip_outcome(*in);
+    at = position();
+  }
+  uint32_t index = shipment->received;  // of the next task in the shipment
+  uint32_t begin = 0;                   // of the piece
+  for (const Parcel& piece : shipment->pieces) {
+    if (left == 0) break;
+    const uint32_t end = begin + piece.count;
+    if (index < end) {
+      const uint32_t count = std::min(end - index, left);
+      Delivery delivery{piece.receiver, piece.first + (index - begin), count, {}, {}};
+      if (count == left) {
+        delivery.outcomes = at == 0 ? std::move(outcomes) : outcomes.substr(at);
+      } else {
+        if (!in) in.emplace(outcomes);
+        for (uint32_t i = 0; i < count; ++i) skip_outcome(*in);
+        delivery.outcomes = outcomes.substr(at, position() - at);
+        at = position();
+      }
+      out.push_back(std::move(delivery));
+      index += count;
+      left -= count;
+    }
+    begin = end;
+  }
+  shipment->received = index;
+  heard_at = Clock::now();
+  look_after = Millis{2};
+  if ((head.flags & ResultsHead::kEnd) == 0) return;
+  if (shipment->received != shipment->head.count) {
+    throw Invalid("a worker ended a shipment without all of its results");
+  }
+  shipments_.erase(shipment);
+}
+
+void Member::look(std::vector<Delivery>& out) {
+  std::optional<Slate::Results> results = slate_.look();
+  if (!results) return;
+  const auto shipment = std::ranges::find_if(
+      shipments_, [&](const Shipment& s) { return s.head.number == results->head.shipment; });
+  // What was sent already may still stand there.
+  if (shipment == shipments_.end() || results->head.first > shipment->received) return;
+  if (results->head.first + results->head.count <= shipment->received) return;
+  results->head.flags = 0;
+  accept(results->head, std::move(results->bytes), out);
+}
+
+// Leaves `count` tasks in a shipment.
+void Member::cut_shipment(Shipment& shipment, uint32_t count, std::vector<Parcel>& out) {
+  std::deque<Parcel> kept;
+  uint32_t begin = 0;
+  for (Parcel& piece : shipment.pieces) {
+    const uint32_t size = piece.count;
+    if (begin + size <= count) {
+      kept.push_back(std::move(piece));
+    } else {
+      if (begin < count) kept.push_back(piece.cut(count - begin));
+      piece.receiver->member_ = 0;
+      out.push_back(std::move(piece));
+    }
+    begin += size;
+  }
+  tasks_shipped -= shipment.head.count - count;
+  shipment.pieces = std::move(kept);
+  shipment.head.count = count;
+}
+
+void Member::take_back(std::vector<Parcel>& out) {
+  for (Shipment& shipment : shipments_) {
+    const uint32_t left = slate_.revoke(shipment.head.slot);
+    if (left < shipment.head.count) cut_shipment(shipment, left, out);
+  }
+}
+
+std::vector<Parcel> Member::bury(std::vector<Parcel>& out) {
+  take_back(out);
+  std::vector<Parcel> ran;
+  for (Shipment& shipment : shipments_) {
+    uint32_t begin = 0;
+    for (Parcel& piece : shipment.pieces) {
+      const uint32_t end = begin + piece.count;
+      if (shipment.received < end) {
+        if (shipment.received > begin) (void)piece.cut(shipment.received - begin);
+        ran.push_back(std::move(piece));
+      }
+      begin = end;
+    }
+  }
+  shipments_.clear();
+  unsent_.clear();
+  return ran;
+}
+
+std::optional<Member::Running> Member::running() const {
+  for (const Shipment& shipment : shipments_) {
+    const uint32_t claimed = slate_.claimed(shipment.head.slot);
+    if (claimed == 0) return std::nullopt;
+    const uint32_t index = claimed - 1;
+    if (index < shipment.received) {
+      if (claimed == shipment.head.count) continue;  // that one is done
+      return std::nullopt;
+    }
+    uint32_t begin = 0;
+    for (const Parcel& piece : shipment.pieces) {
+      if (index < begin + piece.count) {
+        return Running{&shipment, &piece, piece.first + (index - begin), index};
+      }
+      begin += piece.count;
+    }
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+Clock::time_point Member::expiry() const {
+  auto expiry = Clock::time_point::max();
+  if (const auto now = running(); now && now->parcel->deadline != kForever) {
+    const auto started = slate_.started(now->shipment->head.slot, now->index);
+    const auto since =
+        started ? Clock::time_point(std::chrono::nanoseconds(*started)) : Clock::now();
+    return since + now->parcel->deadline;
+  }
+  // None runs at this instant: whichever comes next has its whole time before it.
+  for (const Shipment& shipment : shipments_) {
+    for (const Parcel& piece : shipment.pieces) {
+      if (piece.deadline != kForever) expiry = std::min(expiry, Clock::now() + piece.deadline);
+    }
+  }
+  return expiry;
+}
+
+}  // namespace towpath::pool

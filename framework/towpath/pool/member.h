@@ -1,0 +1,103 @@
+#pragma once
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "towpath/channel/connection.h"
+#include "towpath/pool/parcel.h"
+#include "towpath/pool/slate.h"
+#include "towpath/pool/worker.h"
+#include "towpath/process/process.h"
+
+namespace towpath::pool {
+
+// A worker as its pool sees it: the process, the connection to it, the slate, and the shipments it
+// has not yet brought to an end. The pool's thread alone uses it; what others ask for (cancel,
+// running) they ask under the engine's lock.
+class Member {
+ public:
+  enum class Life {
+    kStarting,  // runs the initializer
+    kReady,
+    kRetiring,  // gets no more tasks; the pill follows its last shipment
+    kEnding,    // has the pill, or a signal
+  };
+  // Why this pool ended it before its time.
+  enum class Doom { kNone, kDeadline, kKilled, kTerminated };
+
+  // Starts the process.
+  Member(uint64_t id, Options options, const WorkerSettings& settings);
+
+  uint64_t id() const { return id_; }
+  const std::string& name() const { return process_.name(); }
+  Process& process() { return process_; }
+  Connection& connection() { return connection_; }
+
+  struct Shipment {
+    ShipmentHead head;
+    uint32_t received = 0;
+    std::deque<Parcel> pieces;
+    bool has_ended = false;
+  };
+  const std::deque<Shipment>& shipments() const { return shipments_; }
+  bool idle() const { return shipments_.empty(); }
+  size_t tasks() const;  // that it has, and that have no outcome yet
+  bool has_unbegun() const;
+
+  // A shipment of these parcels, which are of one code, defined before: queued for sending.
+  void ship(std::deque<Parcel> pieces);
+  void define(const Definition& definition);
+  void send_pill();
+  // Sends what is queued, as far as there is room; false: something is left. Without the lock.
+  bool flush();
+  bool has_unsent() const { return !unsent_.empty(); }
+
+  // Results that came. Invalid: the worker is out of its mind.
+  void accept(const ResultsHead& head, std::string outcomes, std::vector<Delivery>& out);
+  // Results that the worker has not sent yet.
+  void look(std::vector<Delivery>& out);
+  // Takes back what was not begun, in order.
+  void take_back(std::vector<Parcel>& out);
+  // After death and after the last accept(): takes back as above, and returns the task that ran.
+  // (Of a worker that wrote nonsense it may be several.)
+  std::vector<Parcel> bury(std::vector<Parcel>& out);
+
+  // The task that runs now, or ran at death.
+  struct Running {
+    const Shipment* shipment = nullptr;
+    const Parcel* parcel = nullptr;
+    uint64_t task = 0;  // as its receiver counts
+    uint32_t index = 0;
+  };
+  std::optional<Running> running() const;
+  // When that one will have passed its deadline; max: it has none, none runs.
+  Clock::time_point expiry() const;
+
+  Life life = Life::kStarting;
+  Doom doom = Doom::kNone;
+  Clock::time_point signal_at = Clock::time_point::max();  // the next, harder way to end it
+  bool was_asked = false;                                  // by SIGTERM
+  bool hung_up = false;
+  size_t codes_known = 0;
+  uint64_t tasks_shipped = 0;
+  uint64_t first_memory = 0;
+  Clock::time_point heard_at = Clock::now();  // or idle since
+  Clock::time_point look_at = Clock::time_point::max();
+  Millis look_after{2};
+  Clock::time_point deadline_at = Clock::time_point::max();
+
+ private:
+  void cut_shipment(Shipment& shipment, uint32_t count, std::vector<Parcel>& out);
+
+  uint64_t id_;
+  Connection connection_;
+  Slate slate_;
+  Process process_;
+  std::deque<Shipment> shipments_;
+  std::deque<std::string> unsent_;
+  uint32_t next_slot_ = 0;
+  uint32_t next_number_ = 0;
+};
+
+}  // namespace towpath::pool

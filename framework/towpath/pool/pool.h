@@ -1,0 +1,231 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <ranges>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "towpath/pool/errors.h"
+#include "towpath/pool/future.h"
+#include "towpath/pool/options.h"
+#include "towpath/pool/results.h"
+#include "towpath/pool/task.h"
+
+namespace towpath {
+
+// The result of a target; of nothing std::monostate where a value must stand.
+template <class F, class... A>
+using ResultOf = std::decay_t<std::invoke_result_t<F, A...>>;
+
+namespace pool {
+
+template <class F>
+using MapResult = std::conditional_t<std::is_same_v<ResultOfTarget<F>, std::monostate>, void,
+                                     std::vector<ResultOfTarget<F>>>;
+
+// Encodes the arguments of the next call from an input range, which it holds: by reference when it
+// is an lvalue. kStar: each element is a tuple of all arguments.
+template <bool kStar, class F, class In>
+Stream::Pull puller(F function, In&& input) {
+  using Range = std::views::all_t<In>;
+  struct State {
+    Range range;
+    std::ranges::iterator_t<Range> at;
+    bool begun = false;
+  };
+  auto state = std::make_shared<State>(State{std::views::all(std::forward<In>(input)), {}, false});
+  (void)function;
+  return [state](Encoder& out) {
+    if (state->begun) {
+      ++state->at;
+    } else {
+      state->at = std::ranges::begin(state->range);
+      state->begun = true;
+    }
+    if (state->at == std::ranges::end(state->range)) return false;
+    if constexpr (kStar) {
+      std::apply(
+          [&out](auto&&... each) {
+            Signature<F>::encode_arguments(out, std::forward<decltype(each)>(each)...);
+          },
+          *state->at);
+    } else {
+      Signature<F>::encode_arguments(out, *state->at);
+    }
+    return true;
+  };
+}
+
+}  // namespace pool
+
+// Worker processes that run tasks: functions, or lambdas without captures, with their arguments.
+//
+// Workers    PoolOptions.workers, all started by the constructor; if one can't be started the
+// others
+//            are stopped and it throws. One that dies, is recycled or killed is replaced. They
+//            ignore SIGINT; nothing survives this process, or its being killed.
+// Death      of a worker fails the one task it ran (WorkerDied: worker, signal, task), or runs it
+//            again, up to `retries` times. Tasks that waited for that worker go to another; results
+//            it had are not lost.
+// Input      map, starmap and imap pull it as results are taken, on the caller's thread: an endless
+//            one is fine. The _async ones read it all at once, before they return.
+// Batches    tasks travel many to a message, as many as take about half a millisecond (measured);
+//            what a worker holds and has not begun goes to one that is idle. `chunk` > 1: so many
+//            neighbours stay together in one worker, unless it gets stuck or dies.
+// Errors     in an order: of map and starmap the first in input order; what is not begun then is
+//            dropped. NotSerialisable: an argument, or (of the task) a result. A failing
+//            initializer breaks the pool: all tasks fail with its error, submitting throws it.
+//            Closed: after close() or terminate().
+// Threads    any may submit. It has a thread of its own, on which callbacks run.
+// Processes  one. In a child of fork it is nothing.
+// Destructor terminates.
+// Source     Python's multiprocessing.Pool, where a worker's death hangs it, map swallows all
+// input,
+//            a running task can't be ended, and join may never return.
+class Pool {
+ public:
+  explicit Pool(int workers = 0);  // 0: cores_of_pools()
+  explicit Pool(PoolOptions options);
+  Pool(Pool&&) noexcept;
+  Pool& operator=(Pool&&) noexcept;
+  ~Pool();
+
+  // One call, waited for.
+  template <Target F, class... A>
+  auto apply(F function, A&&... args) {
+    return apply_async(function, std::forward<A>(args)...).get();
+  }
+  template <Target F, class... A>
+  auto apply_async(F function, A&&... args) -> Future<ResultOf<F, std::decay_t<A>...>> {
+    return apply_async(TaskOptions{}, function, std::forward<A>(args)...);
+  }
+  template <Target F, class... A>
+  auto apply_async(const TaskOptions& task, F function, A&&... args)
+      -> Future<ResultOf<F, std::decay_t<A>...>> {
+    using R = ResultOf<F, std::decay_t<A>...>;
+    Encoder arguments;
+    pool::Signature<F>::encode_arguments(arguments, std::forward<A>(args)...);
+    return {submit(pool::Signature<F>::code(+function), arguments.take(), task),
+            [](const pool::FutureState& state) -> R {
+              const auto& part = state.parts().front();
+              Decoder in(part.outcomes);
+              pool::require_success(in, part.first);
+              if constexpr (!std::is_void_v<R>) return pool::decode_result<R>(in);
+            }};
+  }
+
+  // Results in input order; nothing, if the function returns nothing.
+  template <Target F, std::ranges::input_range In>
+  auto map(F function, In&& input, size_t chunk = 0) -> pool::MapResult<F> {
+    return collect<false>(function, std::forward<In>(input), {.chunk = chunk});
+  }
+  // Elements are tuples (or pairs, or arrays) of the function's arguments.
+  template <Target F, std::ranges::input_range In>
+  auto starmap(F function, In&& input, size_t chunk = 0) -> pool::MapResult<F> {
+    return collect<true>(function, std::forward<In>(input), {.chunk = chunk});
+  }
+
+  template <Target F, std::ranges::input_range In>
+  auto map_async(F function, In&& input, size_t chunk = 0) -> Future<pool::MapResult<F>> {
+    return collect_async<false>(function, std::forward<In>(input), chunk);
+  }
+  template <Target F, std::ranges::input_range In>
+  auto starmap_async(F function, In&& input, size_t chunk = 0) -> Future<pool::MapResult<F>> {
+    return collect_async<true>(function, std::forward<In>(input), chunk);
+  }
+
+  // Results as they are walked, in input order. Of the input at most `ahead` elements are pulled
+  // whose results were not yet taken; 0: as many as keep the workers busy. An lvalue input must
+  // outlive the results.
+  template <Target F, std::ranges::input_range In>
+  auto imap(F function, In&& input, size_t ahead = 0) -> Results<pool::ResultOfTarget<F>> {
+    return stream<false>(function, std::forward<In>(input), {.ahead = ahead});
+  }
+  // The same, each as soon as it is there.
+  template <Target F, std::ranges::input_range In>
+  auto imap_unordered(F function, In&& input, size_t ahead = 0)
+      -> Results<pool::ResultOfTarget<F>> {
+    return stream<false>(function, std::forward<In>(input),
+                         {.ahead = ahead, .order = pool::Order::kCompletion});
+  }
+  // With all limits, for what stands above.
+  template <bool kStar, Target F, std::ranges::input_range In>
+  auto stream(F function, In&& input, const pool::Stream::Limits& limits)
+      -> Results<pool::ResultOfTarget<F>> {
+    return {engine_, pool::Signature<F>::code(+function),
+            pool::puller<kStar>(function, std::forward<In>(input)), limits};
+  }
+
+  const std::string& name() const;
+  int workers() const;
+  // More start at once; fewer: those that are idle end first, others after what they run.
+  void resize(int workers);
+  // Names and process ids of the workers there are.
+  std::vector<pool::Engine::WorkerInfo> processes() const;
+
+  // No more tasks; workers end when all are done.
+  void close();
+  // Fails all that is queued and runs (Closed), ends the workers: the pill to the idle, SIGTERM to
+  // the others, SIGKILL after a second. Returns when they have ended.
+  void terminate();
+  // SIGKILL at once.
+  void kill();
+  // Fails what has not begun as Cancelled.
+  void cancel_queued();
+  // Waits for the end of all workers: true. Invalid before close() and terminate().
+  bool join(Millis timeout = kForever);
+  bool closed() const;
+
+ private:
+  friend class Executor;
+  Pool(PoolOptions options, pool::Engine::Workers workers);
+
+  std::shared_ptr<pool::FutureState> submit(pool::Code code, std::string arguments,
+                                            const TaskOptions& task);
+  std::shared_ptr<pool::FutureState> submit_all(pool::Code code, const pool::Stream::Pull& pull,
+                                                size_t chunk);
+
+  template <bool kStar, class F, class In>
+  auto collect(F function, In&& input, const pool::Stream::Limits& limits) -> pool::MapResult<F> {
+    using R = pool::ResultOfTarget<F>;
+    pool::Stream stream(engine_, pool::Signature<F>::code(+function),
+                        pool::puller<kStar>(function, std::forward<In>(input)), limits);
+    std::vector<R> results;
+    if constexpr (std::ranges::sized_range<In>) results.reserve(std::ranges::size(input));
+    while (auto next = stream.next()) {
+      if (next->error) std::rethrow_exception(next->error);
+      Decoder in(next->bytes);
+      for (uint64_t i = 0; i < next->count; ++i) {
+        pool::require_success(in, next->first + i);
+        results.push_back(pool::decode_result<R>(in));
+      }
+      stream.used(next->count);
+    }
+    if constexpr (!std::is_void_v<pool::MapResult<F>>) return results;
+  }
+
+  template <bool kStar, class F, class In>
+  auto collect_async(F function, In&& input, size_t chunk) -> Future<pool::MapResult<F>> {
+    using R = pool::ResultOfTarget<F>;
+    return {submit_all(pool::Signature<F>::code(+function),
+                       pool::puller<kStar>(function, std::forward<In>(input)), chunk),
+            [](const pool::FutureState& state) -> pool::MapResult<F> {
+              std::vector<R> results;
+              for (const auto& part : state.parts()) {
+                Decoder in(part.outcomes);
+                for (uint64_t i = 0; i < part.count; ++i) {
+                  pool::require_success(in, part.first + i);
+                  results.push_back(pool::decode_result<R>(in));
+                }
+              }
+              if constexpr (!std::is_void_v<pool::MapResult<F>>) return results;
+            }};
+  }
+
+  std::shared_ptr<pool::Engine> engine_;
+};
+
+}  // namespace towpath

@@ -1,0 +1,203 @@
+#include "towpath/pool/worker.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <vector>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/process/remote_error.h"
+#include "towpath/process/this_process.h"
+#include "towpath/process/throw_trace.h"
+
+namespace towpath::pool {
+namespace {
+
+constexpr std::chrono::milliseconds kMemoryEvery{50};
+
+int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+      .count();
+}
+
+uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t size = 0, resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// What a definition came to here.
+struct KnownCode {
+  Call::Function function = nullptr;
+  Thunk thunk = nullptr;
+  RemoteTrace failure;  // when it can't be run here
+};
+
+class Worker {
+ public:
+  Worker(Connection pool, Descriptor slate, const WorkerSettings& settings)
+      : pool_(std::move(pool)), slate_(slate), settings_(settings) {}
+
+  void run() {
+    if (!initialize()) return;
+    for (;;) {
+      Connection::Received message = pool_.receive();
+      Decoder in(message.bytes());
+      switch (decode<ToWorker>(in)) {
+        case ToWorker::kDefine:
+          define(decode<Definition>(in));
+          break;
+        case ToWorker::kShipment:
+          run_shipment(in);
+          break;
+        case ToWorker::kPill:
+          return;
+      }
+    }
+  }
+
+ private:
+  bool initialize();
+  void define(const Definition& definition);
+  void run_shipment(Decoder& in);
+  void run_task(const KnownCode& code, Decoder& in);
+  void encode_failure(RemoteTrace trace);
+  void put_result(uint32_t shipment, uint32_t task);
+  void flush(uint32_t flags);
+  uint64_t memory();
+  void send(const ResultsHead& head, std::string_view body) {
+    std::string bytes(reinterpret_cast<const char*>(&head), sizeof head);
+    bytes += body;
+    pool_.send_bytes(bytes);
+  }
+
+  Connection pool_;
+  SlateWriter slate_;
+  const WorkerSettings& settings_;
+  const std::string name_ = format("{} (pid {})", current_process_name(), ::getpid());
+  std::vector<KnownCode> codes_;
+  Encoder outcome_;
+  int64_t begun_ = 0;  // since when the results in the slate were worked for
+  Clock::time_point memory_at_{};
+};
+
+bool Worker::initialize() {
+  const RecordThrows record;
+  try {
+    if (settings_.has_initializer) {
+      const auto function = reinterpret_cast<Call::Function>(resolve_code(settings_.initializer));
+      const auto thunk = reinterpret_cast<Call::Thunk>(resolve_code(settings_.initializer_thunk));
+      Decoder in(settings_.initializer_arguments);
+      thunk(function, in);
+    }
+  } catch (...) {
+    RemoteTrace trace = trace_of_current_exception();
+    if (trace.worker.empty()) trace.worker = name_;
+    send({.kind = ResultsHead::kFailed}, to_bytes(trace));
+    return false;
+  }
+  send({.kind = ResultsHead::kReady, .memory = resident_bytes()}, {});
+  return true;
+}
+
+void Worker::define(const Definition& definition) {
+  if (definition.number != codes_.size()) throw Invalid("a pool's definitions came out of order");
+  KnownCode code;
+  try {
+    code.function = reinterpret_cast<Call::Function>(resolve_code(definition.function));
+    code.thunk = reinterpret_cast<Thunk>(resolve_code(definition.thunk));
+  } catch (...) {
+    code.failure = trace_of_current_exception();
+  }
+  codes_.push_back(std::move(code));
+}
+
+void Worker::run_shipment(Decoder& in) {
+  const auto head = decode<ShipmentHead>(in);
+  if (head.code >= codes_.size() || head.slot >= kSlots) {
+    throw Invalid("a pool's shipment names what is not known here");
+  }
+  const KnownCode& code = codes_[head.code];
+  const RecordThrows record;
+  begun_ = now();
+  slate_.begin(head.number, 0);
+  uint32_t next = 0;
+  for (; next < head.count; ++next) {
+    if (head.timed) slate_.stamp(head.slot, next, now());
+    if (!slate_.claim(head.slot)) break;
+    run_task(code, in);
+    put_result(head.number, next);
+  }
+  flush(ResultsHead::kEnd);
+  slate_.begin(head.number, next);
+}
+
+// Leaves the outcome in outcome_.
+void Worker::run_task(const KnownCode& code, Decoder& in) {
+  outcome_.clear();
+  if (code.thunk == nullptr) {
+    in.skip();
+    return encode_failure(code.failure);
+  }
+  Decoder behind = in;
+  try {
+    outcome_.boolean(true);
+    code.thunk(code.function, in, outcome_);
+  } catch (...) {
+    outcome_.clear();
+    encode_failure(trace_of_current_exception());
+    // Where reading stopped is anywhere in the arguments.
+    behind.skip();
+    in = behind;
+  }
+}
+
+void Worker::encode_failure(RemoteTrace trace) {
+  if (trace.worker.empty()) trace.worker = name_;  // of what a pool in this worker has thrown: kept
+  outcome_.boolean(false);
+  encode(outcome_, trace);
+}
+
+void Worker::put_result(uint32_t shipment, uint32_t task) {
+  if (slate_.append(outcome_.bytes())) return;
+  flush(0);
+  slate_.begin(shipment, task);
+  if (slate_.append(outcome_.bytes())) return;
+  // One that is larger than the slate.
+  const int64_t end = now();
+  send({.shipment = shipment, .first = task, .count = 1, .nanoseconds = end - begun_},
+       outcome_.bytes());
+  begun_ = end;
+  (void)outcome_.take();  // its memory is not kept
+  slate_.begin(shipment, task + 1);
+}
+
+void Worker::flush(uint32_t flags) {
+  if (flags == 0 && slate_.count() == 0) return;
+  const int64_t end = now();
+  pool_.send_bytes(slate_.message(flags, end - begun_, flags == 0 ? 0 : memory()));
+  begun_ = end;
+}
+
+uint64_t Worker::memory() {
+  if (!settings_.reports_memory || Clock::now() < memory_at_) return 0;
+  memory_at_ = Clock::now() + kMemoryEvery;
+  return resident_bytes();
+}
+
+}  // namespace
+
+void work(Connection pool, Descriptor slate, const WorkerSettings& settings) {
+  try {
+    Worker(std::move(pool), slate, settings).run();
+  } catch (const Closed&) {
+    // The pool is gone, and with it whoever wanted results.
+  }
+}
+
+}  // namespace towpath::pool

@@ -1,0 +1,305 @@
+// Workers that die, hang, grow, or never begin.
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <ranges>
+#include <set>
+
+#include "helpers.h"
+
+using namespace towpath;
+
+namespace {
+
+void set_marker() { ::setenv("MARKER", "set", 1); }
+void fail_to_begin() { throw std::runtime_error("no licence"); }
+void set_to(const std::string& value, int times) {
+  ::setenv("MARKER", std::string(static_cast<size_t>(times), value.at(0)).c_str(), 1);
+}
+std::string marker() {
+  const char* text = std::getenv("MARKER");
+  return text == nullptr ? "" : text;
+}
+void die_at_start() { ::_exit(7); }
+
+// Dies the first time: leaves a mark in a file.
+int die_once(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    std::filesystem::create_directory(path);
+    ::raise(SIGKILL);
+  }
+  return 5;
+}
+
+std::string fresh_path(const char* name) {
+  const std::string path = std::filesystem::temp_directory_path() /
+                           (std::string("towpath-") + name + "-" + std::to_string(::getpid()));
+  std::filesystem::remove_all(path);
+  return path;
+}
+
+int64_t slow_square(int64_t x) {
+  std::this_thread::sleep_for(std::chrono::microseconds{200});
+  return x * x;
+}
+
+}  // namespace
+
+TEST_CASE("Pool: the death of a worker fails the task that it ran and no other") {
+  Pool pool(2);
+  std::vector<Future<int64_t>> before, after;
+  for (int i = 0; i < 100; ++i) before.push_back(pool.apply_async(slow_square, i));
+  auto killed = pool.apply_async(kill_self, SIGKILL);
+  auto crashed = pool.apply_async(kill_self, SIGABRT);
+  auto left = pool.apply_async([]() -> int { ::_exit(3); });
+  for (int i = 0; i < 100; ++i) after.push_back(pool.apply_async(slow_square, i));
+  for (size_t i = 0; i < 100; ++i) {
+    CHECK(before[i].get(kSoon) == static_cast<int64_t>(i * i));
+    CHECK(after[i].get(kSoon) == static_cast<int64_t>(i * i));
+  }
+  try {
+    killed.get(kSoon);
+    FAIL("it did not throw");
+  } catch (const WorkerDied& error) {
+    CHECK(error.signal() == SIGKILL);
+    CHECK(error.task() == 100);
+    CHECK(error.worker().starts_with("Pool-"));
+    CHECK_THAT(error.what(), Catch::Contains("was killed by signal 9") &&
+                                 Catch::Contains("while it ran task 100") &&
+                                 Catch::Contains(error.worker()));
+  }
+  CHECK_THAT(message_of<WorkerDied>([&] { crashed.get(kSoon); }), Catch::Contains("signal 6"));
+  CHECK_THAT(message_of<WorkerDied>([&] { left.get(kSoon); }),
+             Catch::Contains("exited with code 3"));
+  CHECK(soon([&] { return pool.processes().size() == 2; }));
+}
+
+TEST_CASE("Pool: a death in the midst of quick tasks loses the one that ran") {
+  Pool pool(2);
+  const auto task = [](int64_t x) {
+    if (x == 7'777) ::raise(SIGKILL);
+    return x;
+  };
+  pool.map(task, std::vector<int64_t>(20'000));  // so quick that thousands travel together
+  auto results = pool.imap(task, numbers(20'000));
+  uint64_t good = 0;
+  std::vector<uint64_t> bad;
+  for (auto it = results.begin(); it != results.end(); ++it) {
+    try {
+      const int64_t value = *it;
+      REQUIRE(value == static_cast<int64_t>(results.index()));
+      ++good;
+    } catch (const WorkerDied& error) {
+      bad.push_back(results.index());
+      CHECK(error.task() == 7'777);
+    }
+  }
+  CHECK(good == 19'999);
+  CHECK(bad == std::vector<uint64_t>{7'777});
+  CHECK_THROWS_AS(pool.map(task, numbers(20'000)), WorkerDied);
+}
+
+TEST_CASE("Pool: a task is tried again only as often as allowed") {
+  const std::string path = fresh_path("retry");
+  Pool pool(PoolOptions{.workers = 2, .retries = 1});
+  CHECK(pool.apply(die_once, path) == 5);
+  CHECK_THAT(message_of<WorkerDied>([&] { pool.apply(kill_self, SIGKILL); }),
+             Catch::Contains("attempt 2"));
+  std::filesystem::remove_all(path);
+  CHECK_THROWS_AS(pool.apply_async(TaskOptions{.retries = 0}, die_once, path).get(kSoon),
+                  WorkerDied);
+  std::filesystem::remove_all(path);
+}
+
+TEST_CASE("Pool: killing idle workers costs nothing") {
+  Pool pool(2);
+  for (int round = 0; round < 10; ++round) {
+    for (const auto& worker : pool.processes()) ::kill(worker.pid, SIGKILL);
+    CHECK(pool.map(square, numbers(4), 1) == std::vector<int64_t>{0, 1, 4, 9});
+  }
+}
+
+TEST_CASE("Pool: random kills under load leave every task with one outcome") {
+  Pool pool(PoolOptions{.workers = 3, .retries = 1'000});
+  std::atomic<bool> done = false;
+  std::thread killer([&] {
+    std::mt19937 random(4711);
+    while (!done) {
+      const auto workers = pool.processes();
+      if (!workers.empty()) ::kill(workers[random() % workers.size()].pid, SIGKILL);
+      std::this_thread::sleep_for(Millis{3});
+    }
+  });
+  std::vector<Future<int64_t>> futures;
+  for (int64_t i = 0; i < 2'000; ++i) futures.push_back(pool.apply_async(slow_square, i));
+  int64_t next = 0;
+  for (const int64_t each : pool.imap(square, numbers(300'000))) {
+    REQUIRE(each == next * next);
+    ++next;
+  }
+  for (size_t i = 0; i < futures.size(); ++i) {
+    REQUIRE(futures[i].get(kSoon) == static_cast<int64_t>(i * i));
+  }
+  done = true;
+  killer.join();
+  CHECK(next == 300'000);
+  pool.close();
+  CHECK(pool.join(kSoon));
+}
+
+TEST_CASE("Pool: a task past its deadline is killed and its worker replaced") {
+  Pool pool(PoolOptions{.workers = 2, .deadline = Millis{200}});
+  const auto begin = std::chrono::steady_clock::now();
+  auto late = pool.apply_async(stay);
+  std::vector<Future<int64_t>> others;
+  for (int i = 0; i < 500; ++i) others.push_back(pool.apply_async(slow_square, i));
+  CHECK_THAT(message_of<DeadlinePassed>([&] { late.get(kSoon); }),
+             Catch::Contains("task 0") && Catch::Contains("200 ms"));
+  CHECK(std::chrono::steady_clock::now() - begin >= Millis{200});
+  for (size_t i = 0; i < others.size(); ++i)
+    CHECK(others[i].get(kSoon) == static_cast<int64_t>(i * i));
+  auto patient = pool.apply_async(TaskOptions{.deadline = kForever}, [] {
+    std::this_thread::sleep_for(Millis{400});
+    return 1;
+  });
+  CHECK(patient.get(kSoon) == 1);
+}
+
+TEST_CASE("Pool: the initializer runs once in each worker") {
+  Pool pool(PoolOptions{.workers = 2, .initializer = set_marker});
+  CHECK(pool.apply(marker) == "set");
+  ::kill(pool.processes().at(0).pid, SIGKILL);
+  CHECK(pool.map([](int) { return marker(); }, std::vector<int>(4), 1) ==
+        std::vector<std::string>(4, "set"));
+  Pool other(PoolOptions{.workers = 1, .initializer = Initializer(set_to, "x", 3)});
+  CHECK(other.apply(marker) == "xxx");
+}
+
+TEST_CASE("Pool: a failing initializer breaks it with its error") {
+  Pool pool(PoolOptions{.workers = 2, .initializer = fail_to_begin});
+  // Submitting throws as soon as it is known.
+  CHECK(message_of<std::runtime_error>([&] { pool.apply(square, 1); }) == "no licence");
+  CHECK(message_of<std::runtime_error>([&] { pool.map(square, numbers(100)); }) == "no licence");
+  CHECK(soon([&] { return pool.processes().empty(); }));
+  pool.close();
+  CHECK(pool.join(kSoon));
+}
+
+TEST_CASE("Pool: workers that die while they start are not started for ever") {
+  Pool pool(PoolOptions{.workers = 2, .initializer = die_at_start});
+  CHECK_THAT(message_of<WorkerDied>([&] { pool.apply(square, 1); }),
+             Catch::Contains("while they started") && Catch::Contains("exited with code 7"));
+}
+
+TEST_CASE("Pool: workers are recycled by tasks") {
+  Pool pool(PoolOptions{.workers = 2, .recycle_after = 10});
+  const auto first = pool.processes();
+  const auto pids = pool.map([](int) { return ::getpid(); }, std::vector<int>(100), 1);
+  std::map<int, int> tasks;
+  for (const int pid : pids) ++tasks[pid];
+  CHECK(tasks.size() >= 10);
+  for (const auto& [pid, count] : tasks) CHECK(count <= 10);
+  CHECK(pool.map(square, numbers(5'000)).size() == 5'000);
+}
+
+TEST_CASE("Pool: workers are recycled by the growth of their memory") {
+  Pool pool(PoolOptions{.workers = 1, .recycle_growth = uint64_t{32} << 20});
+  const int first = pool.apply(own_pid);
+  const auto grow = [](size_t bytes) {
+    static std::vector<std::string> kept;
+    kept.emplace_back(bytes, 'x');
+    return ::getpid();
+  };
+  CHECK(pool.apply(grow, size_t{1} << 20) == first);
+  CHECK(pool.apply(grow, size_t{64} << 20) == first);
+  // It is looked at every now and then.
+  CHECK(soon([&] { return pool.apply(own_pid) != first; }));
+}
+
+TEST_CASE("Pool: terminate with 10000 sleeping tasks returns") {
+  Pool pool(2);
+  std::vector<Future<void>> futures;
+  for (int i = 0; i < 10'000; ++i) futures.push_back(pool.apply_async(stay));
+  CHECK(soon([&] { return futures[0].running() && futures[1].running(); }));
+  const auto pids = pool.processes();
+  const auto begin = std::chrono::steady_clock::now();
+  pool.terminate();
+  REQUIRE(pool.join(kSoon));
+  CHECK(std::chrono::steady_clock::now() - begin < Millis{3'000});
+  for (const auto& each : pids) CHECK_FALSE(has_process(each.pid));
+  for (const auto& future : futures) REQUIRE_THROWS_AS(future.get(Millis{0}), Closed);
+}
+
+TEST_CASE("Pool: terminate ends workers that ignore SIGTERM and SIGSTOP") {
+  Pool pool(2);
+  auto deaf = pool.apply_async([] {
+    ::signal(SIGTERM, SIG_IGN);
+    stay();
+  });
+  auto stopped = pool.apply_async(stay);
+  CHECK(soon([&] { return deaf.running() && stopped.running(); }));
+  const auto pids = pool.processes();
+  ::kill(pids[1].pid, SIGSTOP);
+  const auto begin = std::chrono::steady_clock::now();
+  pool.terminate();
+  CHECK(std::chrono::steady_clock::now() - begin < Millis{6'000});
+  for (const auto& each : pids) CHECK_FALSE(has_process(each.pid));
+}
+
+TEST_CASE("Pool: its destructor ends what runs") {
+  std::vector<pool::Engine::WorkerInfo> workers;
+  Future<void> future;
+  {
+    Pool pool(2);
+    future = pool.apply_async(stay);
+    CHECK(soon([&] { return future.running(); }));
+    workers = pool.processes();
+  }
+  for (const auto& each : workers) CHECK_FALSE(has_process(each.pid));
+  CHECK_THROWS_AS(future.get(Millis{0}), Closed);
+  CHECK_FALSE(future.cancel());
+  CHECK_FALSE(future.kill());
+  CHECK_FALSE(future.running());
+}
+
+TEST_CASE("Pool: when not all workers can be started the others are stopped") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const auto open_files = [] {
+    const std::filesystem::directory_iterator files("/proc/self/fd");
+    return static_cast<rlim_t>(std::distance(begin(files), end(files)));
+  };
+  Pool(1).apply(square, 1);  // the forkserver is there
+  const rlim_t files = open_files();
+  rlimit few = before;
+  few.rlim_cur = files + 40;  // for three workers, not for five
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  std::string what;
+  try {
+    Pool pool(5);
+  } catch (const Error& error) {
+    what = error.what();
+  }
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK_FALSE(what.empty());
+  CHECK(open_files() == files);
+  CHECK(Pool(2).apply(square, 2) == 4);
+}
+
+TEST_CASE("Pool: workers without a task end after the idle time-out") {
+  Pool pool(PoolOptions{.workers = 2, .idle_timeout = Millis{100}});
+  CHECK(pool.map(square, numbers(4)) == std::vector<int64_t>{0, 1, 4, 9});
+  CHECK(soon([&] { return pool.processes().empty(); }));
+  CHECK(pool.map(square, numbers(4)) == std::vector<int64_t>{0, 1, 4, 9});
+}
+
+TEST_CASE("Pool: every start method gives workers that are replaced") {
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    Pool pool(PoolOptions{.workers = 2, .method = method});
+    CHECK_THROWS_AS(pool.apply(kill_self, SIGKILL), WorkerDied);
+    CHECK(pool.map(square, numbers(4)) == std::vector<int64_t>{0, 1, 4, 9});
+  }
+}
