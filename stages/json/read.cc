@@ -69,6 +69,25 @@ int JsonlRead::column_of(std::string_view key) {
   return column;
 }
 
+namespace {
+
+// A whole number past 2^53 may have no float of its own.
+bool is_exact(simdjson::dom::element element) {
+  using simdjson::dom::element_type;
+  constexpr double kPastInt = 9223372036854775808.0;
+  if (element.type() == element_type::UINT64) {
+    const uint64_t whole = element.get_uint64().value_unsafe();
+    const double real = static_cast<double>(whole);
+    return real < 2 * kPastInt && static_cast<uint64_t>(real) == whole;
+  }
+  if (element.type() != element_type::INT64) return true;
+  const int64_t whole = element.get_int64().value_unsafe();
+  const double real = static_cast<double>(whole);
+  return real < kPastInt && static_cast<int64_t>(real) == whole;
+}
+
+}  // namespace
+
 bool JsonlRead::take(size_t column, simdjson::dom::element element) {
   using simdjson::dom::element_type;
   TextValue& value = row_[column];
@@ -94,7 +113,7 @@ bool JsonlRead::take(size_t column, simdjson::dom::element element) {
     case Type::kInt:
       return element.get_int64().get(value.integer) == simdjson::SUCCESS;
     case Type::kFloat:
-      return element.get_double().get(value.real) == simdjson::SUCCESS;
+      return element.get_double().get(value.real) == simdjson::SUCCESS && is_exact(element);
     case Type::kString:
       if (!cast_[column]) return false;
       made_[column] = simdjson::minify(element);

@@ -32,6 +32,7 @@ void leave(int) {
 void on_signals(void (*action)(int)) {
   ::signal(SIGINT, action);
   ::signal(SIGTERM, action);
+  ::signal(SIGHUP, action);
 }
 
 }  // namespace
@@ -76,11 +77,7 @@ int run(const RunArguments& arguments) {
     ledger.set("exit_code", result.exit_code);
     ledger.set("folder", result.folder);
     if (!result.message.empty()) ledger.set("message", result.message);
-    std::cout << to_json(ledger) << std::endl;
-    if (!std::cout) {
-      std::cerr << "towpath: the ledger can't be written to standard output\n";
-      if (result.exit_code == 0) return 1;
-    }
+    std::cout << to_json(ledger) << '\n';
   }
   return result.exit_code;
 }

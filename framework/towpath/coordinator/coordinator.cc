@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,10 +41,31 @@ constexpr uint32_t kMaxDeaths = 3;  // of workers that computed one lease, by th
 constexpr Millis kStopGrace{4000};
 constexpr Millis kEndGrace{60'000};  // sinks may have much to close
 
+// ZeroMQ aborts the process that has no descriptor left for a new connection, so they are made sure
+// of before anything starts.
+const Plan& enough_descriptors(const Plan& plan) {
+  constexpr rlim_t kPerWorker = 4, kOwn = 64;
+  rlim_t needed = kOwn;
+  for (const PlanStage& stage : plan.stages)
+    needed += kPerWorker * static_cast<rlim_t>(stage.workers);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) throw_errno("getrlimit(RLIMIT_NOFILE)");
+  if (limit.rlim_cur >= needed) return plan;
+  if (limit.rlim_max < needed) {
+    throw Invalid(
+        format("the run needs about {} descriptors, and {} are allowed: raise the limit "
+               "(ulimit -n), or give it fewer workers",
+               needed, limit.rlim_max));
+  }
+  limit.rlim_cur = needed;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) throw_errno("setrlimit(RLIMIT_NOFILE)");
+  return plan;
+}
+
 class Coordinator {
  public:
   Coordinator(const Plan& plan, const RunOptions& options)
-      : plan_(plan),
+      : plan_(enough_descriptors(plan)),
         options_(options),
         signals_(options.handle_signals),
         folder_(RunFolder::create(options.runs, plan.pipeline)),
@@ -67,10 +89,14 @@ class Coordinator {
   ~Coordinator() { session_.leave(); }
 
   RunResult run() {
-    // First of all, because a process with threads can't fork; run.db has one.
-    for (Member& member : crew_->members()) crew_->start(member, std::nullopt);
-    db_ = std::make_unique<RunDb>(folder_.file("run.db"));
-    db_->begin(folder_.id(), plan_.pipeline, plan_.config, plan_.config_text, to_bytes(plan_));
+    try {
+      // First of all, because a process with threads can't fork; run.db has one.
+      for (Member& member : crew_->members()) crew_->start(member, std::nullopt);
+      db_ = std::make_unique<RunDb>(folder_.file("run.db"));
+      db_->begin(folder_.id(), plan_.pipeline, plan_.config, plan_.config_text, to_bytes(plan_));
+    } catch (const Error& error) {  // those that were started stop in order
+      fault(error.what());
+    }
     while (!over()) {
       wait();
       try {
@@ -451,7 +477,7 @@ class Coordinator {
       rows.push_back({stage.name, stage.workers, stage.restarts, stage.leases, stage.in, stage.out,
                       stage.filtered, stage.rejected, stage.bytes});
     }
-    if (!db_failed_) {
+    if (db_ && !db_failed_) {
       attempt([&] {
         db_->end(result.ledger.status, result.exit_code, message_, std::move(rows));
         db_->flush();

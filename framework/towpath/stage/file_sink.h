@@ -22,7 +22,7 @@ class FileSink : public Sink {
  protected:
   // Appends what stands before the first row.
   virtual void begin(std::string& out) { (void)out; }
-  // Appends one row, with its line end.
+  // Appends one row, with its line end. Invalid rejects it.
   virtual void row(const Batch& in, int64_t row, std::string& out) = 0;
 
  private:

@@ -146,3 +146,13 @@ TEST_CASE("jsonl.read: takes any bytes without a crash and the same in any batch
     CHECK_NOTHROW(read(text));
   }
 }
+
+TEST_CASE("jsonl.read: whole numbers are never rounded") {
+  const auto large = read("{\"id\":1}\n{\"id\":18446744073709551615}\n");
+  REQUIRE(large.rows.size() == 2);
+  CHECK(large.rows[1].at(0).second == Object(uint64_t{18446744073709551615u}));
+  const auto mixed = read("{\"x\":0.5}\n{\"x\":9007199254740992}\n{\"x\":9007199254740993}\n");
+  CHECK(mixed.rows.size() == 2);
+  REQUIRE(mixed.rejects.size() == 1);
+  CHECK(mixed.rejects[0].reason == "x: 9007199254740993 is not a float");
+}
