@@ -21,6 +21,8 @@ template <class State>
 class PerGroup : public Aggregate {
  public:
   void resize(uint32_t groups) override { states_.resize(groups); }
+  void clear() override { free_vector(states_); }
+  uint64_t bytes() const override { return states_.capacity() * sizeof(State); }
   void save(Groups groups, Encoder& out) const override {
     for (const uint32_t group : groups) states_[group].save(out);
   }
@@ -148,13 +150,18 @@ class Extreme final : public Aggregate {
   Extreme(Type type, bool least)
       : least_(least), key_({{"value", type}}, RowKey::ascending({"value"})) {}
   void resize(uint32_t groups) override { keys_.resize(groups); }
+  void clear() override {
+    free_vector(keys_);
+    heap_ = 0;
+  }
+  uint64_t bytes() const override { return keys_.capacity() * sizeof(std::string) + heap_; }
   void add(const Column* argument, Rows rows, Groups groups) override {
     for (size_t i = 0; i < rows.size(); ++i) {
       if (argument->is_null(rows[i])) continue;
       scratch_.assign(1, '\1');
       append_ordered(*argument, rows[i], true, scratch_);
       std::string& best = keys_[groups[i]];
-      if (best.empty() || (least_ ? scratch_ < best : scratch_ > best)) best = scratch_;
+      if (best.empty() || (least_ ? scratch_ < best : scratch_ > best)) keep(best, scratch_);
     }
   }
   void put(uint32_t group, ColumnBuilder& out) const override {
@@ -169,13 +176,24 @@ class Extreme final : public Aggregate {
     for (const uint32_t group : groups) out.binary(keys_[group]);
   }
   void restore(Groups groups, Decoder& in) override {
-    for (const uint32_t group : groups) keys_[group] = in.binary();
+    for (const uint32_t group : groups) keep(keys_[group], in.binary());
   }
 
  private:
+  void keep(std::string& best, std::string_view value) {
+    const size_t before = on_heap(best);
+    best = value;
+    heap_ += on_heap(best) - before;
+  }
+  static size_t on_heap(const std::string& text) {
+    static const size_t kInside = std::string().capacity();
+    return text.capacity() > kInside ? text.capacity() + 1 : 0;
+  }
+
   bool least_;
   RowKey key_;
   std::vector<std::string> keys_;
+  size_t heap_ = 0;  // of the keys too long to lie in their string
   std::string scratch_;
 };
 
@@ -190,6 +208,8 @@ class ExtremeInt final : public Aggregate {
  public:
   explicit ExtremeInt(bool least) : least_(least) {}
   void resize(uint32_t groups) override { states_.resize(groups); }
+  void clear() override { free_vector(states_); }
+  uint64_t bytes() const override { return states_.capacity() * sizeof(states_[0]); }
   void add(const Column* argument, Rows rows, Groups groups) override {
     for (size_t i = 0; i < rows.size(); ++i) {
       if (argument->is_null(rows[i])) continue;
@@ -227,6 +247,13 @@ class ExtremeInt final : public Aggregate {
 class Distinct final : public Aggregate {
  public:
   void resize(uint32_t groups) override { counts_.resize(groups); }
+  void clear() override {
+    seen_.clear();
+    free_vector(counts_);
+  }
+  uint64_t bytes() const override {
+    return seen_.capacity() + counts_.capacity() * sizeof(int64_t);
+  }
   void add(const Column* argument, Rows rows, Groups groups) override {
     for (size_t i = 0; i < rows.size(); ++i) {
       if (argument->is_null(rows[i])) continue;

@@ -24,6 +24,8 @@ class Aggregate {
                                          std::optional<Type> argument);
   virtual ~Aggregate() = default;
   virtual void resize(uint32_t groups) = 0;  // new groups have seen nothing
+  virtual void clear() = 0;                  // of all groups; gives the memory back
+  virtual uint64_t bytes() const = 0;        // of memory held
   // Row rows[i] of the argument belongs to group groups[i]. For count() there is no argument.
   virtual void add(const Column* argument, std::span<const int32_t> rows,
                    std::span<const uint32_t> groups) = 0;

@@ -8,6 +8,12 @@
 
 namespace towpath::core {
 
+// Empties the vector and gives its memory back.
+template <class T>
+void free_vector(std::vector<T>& items) {
+  std::vector<T>().swap(items);
+}
+
 // Keeps byte strings where they do not move, packed one behind another; each costs 4 bytes more
 // than itself.
 class ByteStore {
@@ -20,6 +26,7 @@ class ByteStore {
       chunks_.push_back(std::make_unique_for_overwrite<char[]>(size));
       free_ = chunks_.back().get();
       left_ = size;
+      capacity_ += size;
     }
     char* const at = free_;
     std::memcpy(at, &length, sizeof length);
@@ -36,7 +43,9 @@ class ByteStore {
   void clear() {
     chunks_.clear();
     left_ = 0;
+    capacity_ = 0;
   }
+  size_t capacity() const { return capacity_; }  // bytes of memory held
 
  private:
   static constexpr size_t kFirstChunk = 4 << 10;
@@ -45,6 +54,7 @@ class ByteStore {
   std::vector<std::unique_ptr<char[]>> chunks_;
   char* free_ = nullptr;  // within the last chunk
   size_t left_ = 0;
+  size_t capacity_ = 0;
 };
 
 }  // namespace towpath::core

@@ -8,7 +8,7 @@ Expressions::Expressions(const Settings& settings,
                          const std::vector<std::pair<std::string, std::string>>& texts)
     : batch_rows_(settings.context().batch_rows) {
   for (const auto& [name, text] : texts) {
-    Expression expression = settings.compile(text);
+    Expression expression = settings.compile(text, name);
     const Type type = expression.type();
     items_.push_back({name, std::move(expression), ColumnBuilder(type)});
   }

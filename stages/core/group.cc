@@ -36,8 +36,9 @@ StageSpec Group::describe() {
       .summary("Makes one row of all rows with the same key: count, sum, mean, min, max, distinct.")
       .reads("by")
       .field(field("by", FieldKind::kColumns)
+                 .of_type(RowKey::types())
                  .default_value("[]")
-                 .about("The key's columns; without them all rows are one group."))
+                 .about("The key's columns; without them, or with [], all rows are one group."))
       .field(field("aggregates", FieldKind::kAggregates)
                  .takes_rest()
                  .about("New column: count(), count(x), sum(x), mean(x), min(x), max(x) or "
@@ -139,7 +140,22 @@ bool Group::finish(int, Outputs& outputs) {
     for (size_t i = 0; i < results_.size(); ++i) results_[i].aggregate->put(group, *values[i]);
     bytes += groups_.key(group).size() + 9 * results_.size() + 4;
   }
-  return given_ < order_.size();
+  if (given_ < order_.size()) return true;
+  clear();
+  return false;
+}
+
+uint64_t Group::state_bytes() const {
+  uint64_t bytes = groups_.capacity();
+  for (const Result& result : results_) bytes += result.aggregate->bytes();
+  return bytes + (ordered_ ? order_.capacity() * sizeof(uint32_t) : groups_.size() * kOrderBytes);
+}
+
+void Group::clear() {
+  groups_.clear();
+  for (Result& result : results_) result.aggregate->clear();
+  free_vector(order_);
+  given_ = 0;
 }
 
 void Group::order_groups() {

@@ -23,6 +23,7 @@ class Group final : public Stage, public Stateful {
   explicit Group(const Settings& settings);
   void process(const Batch& in, Outputs& out) override;
   bool finish(int port, Outputs& out) override;
+  uint64_t state_bytes() const override;
   void save(int partition, Encoder& out) override;
   void restore(int partition, Decoder& in) override;
 
@@ -34,6 +35,7 @@ class Group final : public Stage, public Stateful {
   };
   void add_rows(const Batch& in, Outputs& rejects);
   void order_groups();
+  void clear();
   std::string problem(uint32_t group) const;
   std::string show_key(uint32_t group) const;
 

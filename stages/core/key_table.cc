@@ -45,8 +45,8 @@ uint32_t KeyTable::add(std::string_view key) {
 }
 
 void KeyTable::clear() {
-  entries_.clear();
-  slots_.assign(kFirstSlots, Slot{0, 0});
+  free_vector(entries_);
+  slots_ = std::vector<Slot>(kFirstSlots, Slot{0, 0});
   mask_ = kFirstSlots - 1;
   bytes_.clear();
 }

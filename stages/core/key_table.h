@@ -21,6 +21,10 @@ class KeyTable {
   std::string_view key(uint32_t number) const { return ByteStore::at(entries_[number].bytes); }
   uint64_t hash(uint32_t number) const { return entries_[number].hash; }
   void clear();
+  size_t capacity() const {  // bytes of memory held
+    return entries_.capacity() * sizeof(Entry) + slots_.capacity() * sizeof(Slot) +
+           bytes_.capacity();
+  }
 
  private:
   struct Entry {

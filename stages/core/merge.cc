@@ -1,5 +1,7 @@
 #include "stages/core/merge.h"
 
+#include <numeric>
+
 #include "stages/core/row_store.h"
 
 namespace towpath::core {
@@ -12,11 +14,13 @@ StageSpec Merge::describe() {
       .main_field("by")
       .keeps_input()
       .one_worker()
+      .stateful()
       .example("core.merge: [day, country]");
 }
 
 Merge::Merge(const Settings& settings)
-    : key_(settings.input(), RowKey::ascending(settings.get_strings("by"))),
+    : schema_(settings.input()),
+      key_(schema_, RowKey::ascending(settings.get_strings("by"))),
       ports_(settings.context().inputs.size()) {}
 
 void Merge::process(const Batch& in, Outputs& out) {
@@ -64,6 +68,47 @@ void Merge::put_ready(Output& out) {
     if (least == nullptr) return;
     put_row(least->batches.front(), least->row++, out, columns);
     find_head(*least);
+  }
+}
+
+uint64_t Merge::state_bytes() const {
+  uint64_t bytes = 0;
+  for (const Port& port : ports_) {
+    for (const Batch& batch : port.batches) bytes += batch.bytes();
+  }
+  return bytes;
+}
+
+// All inputs stand in the first partition: of each, whether it has ended, and the rows that wait.
+void Merge::save(int partition, Encoder& out) {
+  if (partition != 0) return;
+  for (const Port& port : ports_) {
+    out.boolean(port.ended);
+    RowStore waiting(schema_);
+    int64_t first = port.row;
+    for (const Batch& batch : port.batches) {
+      std::vector<int32_t> rows(static_cast<size_t>(batch.rows() - first));
+      std::iota(rows.begin(), rows.end(), static_cast<int32_t>(first));
+      waiting.add(batch, rows);
+      first = 0;
+    }
+    waiting.seal();
+    std::vector<uint32_t> all(waiting.size());
+    std::iota(all.begin(), all.end(), 0u);
+    waiting.save(all, out);
+  }
+}
+
+void Merge::restore(int partition, Decoder& in) {
+  if (partition != 0) return;
+  for (Port& port : ports_) {
+    port.ended = in.boolean();
+    RowStore waiting(schema_);
+    waiting.load(in);
+    waiting.seal();
+    port.batches.assign(waiting.batches().begin(), waiting.batches().end());
+    port.row = 0;
+    if (!port.batches.empty()) find_head(port);
   }
 }
 

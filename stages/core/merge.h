@@ -12,13 +12,16 @@ namespace towpath::core {
 // puts it behind the members of a keyed pool; of equal keys, those of the first input come first.
 //
 // It asks for the input whose next row it needs, so it holds little more than a batch of each.
-class Merge final : public Stage {
+class Merge final : public Stage, public Stateful {
  public:
   static StageSpec describe();
   explicit Merge(const Settings& settings);
   void process(const Batch& in, Outputs& out) override;
   bool finish(int port, Outputs& out) override;
   std::optional<int> next_port() override;
+  uint64_t state_bytes() const override;
+  void save(int partition, Encoder& out) override;
+  void restore(int partition, Decoder& in) override;
 
  private:
   struct Port {
@@ -30,6 +33,7 @@ class Merge final : public Stage {
   void find_head(Port& port);
   void put_ready(Output& out);
 
+  const Schema schema_;
   RowKey key_;
   std::vector<Port> ports_;
 };

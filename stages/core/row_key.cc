@@ -80,6 +80,11 @@ void append_ordered(const Column& column, int64_t row, bool open, std::string& o
   }
 }
 
+std::vector<Type> RowKey::types() {
+  return {Type::kString, Type::kInt,  Type::kFloat,    Type::kBool,
+          Type::kBinary, Type::kDate, Type::kTimestamp};
+}
+
 std::vector<SortKey> RowKey::ascending(const std::vector<std::string>& columns) {
   std::vector<SortKey> parts;
   for (const std::string& column : columns) parts.push_back({column, false});

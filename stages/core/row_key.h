@@ -21,6 +21,8 @@ namespace towpath::core {
 
 class RowKey {
  public:
+  // Those that have an order: what a column of a key may be.
+  static std::vector<Type> types();
   static std::vector<SortKey> ascending(const std::vector<std::string>& columns);
 
   // Invalid: a column that is not there, or one of objects, which have no order.
@@ -52,6 +54,9 @@ inline uint64_t key_prefix(std::string_view key) {
   std::memcpy(&prefix, key.data(), std::min<size_t>(key.size(), sizeof prefix));
   return __builtin_bswap64(prefix);
 }
+
+// Bytes that order_by_key() takes for each number, with the number itself.
+inline constexpr size_t kOrderBytes = 16 + sizeof(uint32_t);
 
 // The numbers given, ordered by key_of(number) and, where keys are equal, by number.
 template <class KeyOf>

@@ -4,6 +4,8 @@
 #include <numeric>
 #include <string>
 
+#include "stages/core/byte_store.h"
+
 namespace towpath::core {
 namespace {
 
@@ -57,9 +59,9 @@ void RowStore::add(const RowStore& from, std::span<const uint32_t> rows) {
 }
 
 void RowStore::clear() {
-  batches_.clear();
-  places_.clear();
-  open_.clear();
+  free_vector(batches_);
+  free_vector(places_);
+  open_ = BatchBuilder(open_.schema());
   sealed_bytes_ = 0;
 }
 

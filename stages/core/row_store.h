@@ -26,7 +26,7 @@ class RowStore {
   void add(const RowStore& from, std::span<const uint32_t> rows);
   uint32_t size() const { return static_cast<uint32_t>(places_.size()); }
   const Schema& schema() const { return open_.schema(); }
-  void clear();
+  void clear();  // and gives the memory back
 
   // The rows as batches, one behind another. What was added last may still be in the making: seal()
   // first.
@@ -39,6 +39,10 @@ class RowStore {
   size_t bytes(uint32_t row) const;
 
   size_t total_bytes() const { return sealed_bytes_ + open_.bytes(); }
+  size_t capacity() const {  // bytes of memory held
+    return sealed_bytes_ + open_.capacity() + places_.capacity() * sizeof(Place) +
+           batches_.capacity() * sizeof(Batch);
+  }
 
   // Writes the rows named in that order; load() adds rows so written.
   void save(std::span<const uint32_t> rows, Encoder& out) const;

@@ -1,9 +1,6 @@
 #include "stages/core/sort.h"
 
 #include <numeric>
-#include <string>
-
-#include "stages/core/byte_store.h"
 
 namespace towpath::core {
 
@@ -11,6 +8,7 @@ StageSpec Sort::describe() {
   return StageSpec("sort")
       .summary("Puts all rows in the order of some columns; equal rows keep their order.")
       .field(field("by", FieldKind::kSortKeys)
+                 .of_type(RowKey::types())
                  .must()
                  .about("Columns, the most important first; \"column desc\" turns the order "
                         "round. Nulls are less than all values."))
@@ -30,6 +28,22 @@ void Sort::process(const Batch& in, Outputs&) {
   all_.resize(static_cast<size_t>(in.rows()));
   std::iota(all_.begin(), all_.end(), 0);
   rows_.add(in, all_);
+  add_keys(in);
+}
+
+// Keys are made as the rows come: so the flush needs little that was not counted before.
+void Sort::add_keys(const Batch& in) {
+  key_.bind(in);
+  for (int64_t row = 0; row < in.rows(); ++row) {
+    key_bytes_.clear();
+    key_.append(row, key_bytes_);
+    keys_.push_back(bytes_.keep(key_bytes_));
+  }
+}
+
+uint64_t Sort::state_bytes() const {
+  return rows_.capacity() + bytes_.capacity() + keys_.capacity() * sizeof(const char*) +
+         (ordered_ ? order_.capacity() * sizeof(uint32_t) : rows_.size() * kOrderBytes);
 }
 
 bool Sort::finish(int, Outputs& outputs) {
@@ -46,27 +60,25 @@ bool Sort::finish(int, Outputs& outputs) {
     bytes += rows_.bytes(row);
     ++count;
   }
-  return given_ < order_.size();
+  if (given_ < order_.size()) return true;
+  clear();
+  return false;
 }
 
 void Sort::order_rows() {
   rows_.seal();
-  ByteStore bytes;
-  std::vector<const char*> keys;
-  keys.reserve(rows_.size());
-  std::string key;
-  for (const Batch& batch : rows_.batches()) {
-    key_.bind(batch);
-    for (int64_t row = 0; row < batch.rows(); ++row) {
-      key.clear();
-      key_.append(row, key);
-      keys.push_back(bytes.keep(key));
-    }
-  }
   order_.resize(rows_.size());
   std::iota(order_.begin(), order_.end(), 0u);
-  order_by_key(order_, [&keys](uint32_t row) { return ByteStore::at(keys[row]); });
+  order_by_key(order_, [this](uint32_t row) { return ByteStore::at(keys_[row]); });
   ordered_ = true;
+  free_vector(keys_);
+  bytes_.clear();
+}
+
+void Sort::clear() {
+  rows_.clear();
+  free_vector(order_);
+  given_ = 0;
 }
 
 // The order has no partitions: all rows stand in the first. Rows that are out already are left out.
@@ -86,6 +98,8 @@ void Sort::save(int partition, Encoder& out) {
 void Sort::restore(int partition, Decoder& in) {
   if (partition != 0) return;
   rows_.load(in);
+  rows_.seal();
+  for (const Batch& batch : rows_.batches()) add_keys(batch);
   ordered_ = false;
 }
 

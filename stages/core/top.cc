@@ -1,6 +1,8 @@
 #include "stages/core/top.h"
 
+#include <algorithm>
 #include <numeric>
+#include <span>
 
 namespace towpath::core {
 namespace {
@@ -17,6 +19,7 @@ StageSpec Top::describe() {
       .field(
           field("n", FieldKind::kInt).must().range(1, 1e9).in_unit("rows").about("Rows to keep."))
       .field(field("by", FieldKind::kSortKeys)
+                 .of_type(RowKey::types())
                  .must()
                  .about("Columns, the most important first, as in sort: \"size desc\" keeps the "
                         "greatest. Of equal rows, those that came first are kept."))
@@ -52,19 +55,24 @@ void Top::add(const Batch& in) {
   }
 }
 
-// Leaves the first n rows, in their order.
-void Top::prune() {
-  rows_.seal();
+std::vector<uint32_t> Top::first_rows() const {
   std::vector<uint32_t> order(rows_.size());
   std::iota(order.begin(), order.end(), 0u);
   order_by_key(order, [this](uint32_t row) { return ByteStore::at(keys_[row]); });
   if (order.size() > n_) order.resize(n_);
+  return order;
+}
 
+// Leaves the first n rows, in their order.
+void Top::prune() {
+  rows_.seal();
+  const std::vector<uint32_t> order = first_rows();
   RowStore rows(rows_.schema());
   rows.add(rows_, order);
   rows.seal();
   ByteStore bytes;
   std::vector<const char*> keys;
+  keys.reserve(order.size());
   for (const uint32_t row : order) keys.push_back(bytes.keep(ByteStore::at(keys_[row])));
   rows_ = std::move(rows);
   bytes_ = std::move(bytes);
@@ -75,29 +83,50 @@ void Top::prune() {
 }
 
 bool Top::finish(int, Outputs& outputs) {
-  if (!ended_) prune();
-  ended_ = true;
+  if (!ordered_) {
+    rows_.seal();
+    order_ = first_rows();
+    ordered_ = true;
+  }
   Output& out = outputs.main();
   const std::vector<ColumnBuilder*> columns = bind_all(out);
   size_t bytes = 0;
   uint64_t count = 0;
-  while (given_ < rows_.size() && bytes < kBatchBytes &&
+  while (given_ < order_.size() && bytes < kBatchBytes &&
          (batch_rows_ == 0 || count < batch_rows_)) {
-    const auto row = static_cast<uint32_t>(given_++);
+    const uint32_t row = order_[given_++];
     rows_.put(row, out, columns);
     bytes += rows_.bytes(row);
     ++count;
   }
-  return given_ < rows_.size();
+  if (given_ < order_.size()) return true;
+  clear();
+  return false;
+}
+
+uint64_t Top::state_bytes() const {
+  const uint64_t held =
+      rows_.capacity() + bytes_.capacity() + keys_.capacity() * sizeof(const char*);
+  if (ordered_ || rows_.size() == 0) return held + order_.capacity() * sizeof(uint32_t);
+  // A pruning holds the rows it keeps twice.
+  const uint64_t kept = std::min<uint64_t>(n_, rows_.size());
+  return held + held / rows_.size() * kept + rows_.size() * kOrderBytes;
+}
+
+void Top::clear() {
+  rows_.clear();
+  bytes_.clear();
+  free_vector(keys_);
+  free_vector(order_);
+  given_ = 0;
 }
 
 // All rows stand in the first partition; those that are out already are left out.
 void Top::save(int partition, Encoder& out) {
   if (partition != 0) return;
-  if (!ended_) prune();
-  std::vector<uint32_t> rows(rows_.size() - given_);
-  std::iota(rows.begin(), rows.end(), static_cast<uint32_t>(given_));
-  rows_.save(rows, out);
+  rows_.seal();
+  const std::vector<uint32_t> rows = ordered_ ? order_ : first_rows();
+  rows_.save(std::span(rows).subspan(given_), out);
 }
 
 void Top::restore(int partition, Decoder& in) {

@@ -9,19 +9,22 @@
 
 namespace towpath::core {
 
-// The first n rows of what sort would give, in memory for about twice n rows.
+// The first n rows of what sort would give, in memory for about three times n rows.
 class Top final : public Stage, public Stateful {
  public:
   static StageSpec describe();
   explicit Top(const Settings& settings);
   void process(const Batch& in, Outputs& out) override;
   bool finish(int port, Outputs& out) override;
+  uint64_t state_bytes() const override;
   void save(int partition, Encoder& out) override;
   void restore(int partition, Decoder& in) override;
 
  private:
   void add(const Batch& in);
+  std::vector<uint32_t> first_rows() const;
   void prune();
+  void clear();
 
   const size_t n_;
   RowKey key_;
@@ -31,9 +34,10 @@ class Top final : public Stage, public Stateful {
   std::vector<const char*> keys_;  // of rows_
   bool full_ = false;              // n rows were kept: only a key below `last_` can get among them
   std::string last_;
-  size_t kept_bytes_ = 0;  // of rows_ after pruning
-  size_t given_ = 0;       // so many rows are out already, of those that are left after pruning
-  bool ended_ = false;
+  size_t kept_bytes_ = 0;        // of rows_ after pruning
+  std::vector<uint32_t> order_;  // of the first n rows, once the input has ended
+  size_t given_ = 0;             // so many of `order_` are out already
+  bool ordered_ = false;
   // Scratch.
   std::string key_bytes_;
   std::vector<int32_t> taken_;

@@ -13,13 +13,17 @@ StageSpec CsvRead::describe() {
       .summary(
           "Reads CSV files as RFC 4180 has them, one row a record; what does not fit is rejected.")
       .field(field("path", FieldKind::kStrings)
-                 .about("Path or glob, or a list of them; gzip and zstd are seen by content."))
+                 .not_empty()
+                 .about("Path or glob, or a list of them; gzip and zstd are seen by content. A "
+                        "compressed file that is damaged or cut off ends the run, whatever "
+                        "max_rejects allows: how many rows it lacks is not known."))
       .field(
           field("header", FieldKind::kBool)
               .default_value("true")
               .about(
                   "The first record of each file names its columns; they may stand in any order."))
       .field(field("columns", FieldKind::kStrings)
+                 .not_empty()
                  .about("With a header: the columns to read, all others are ignored. Without: the "
                         "names, in "
                         "order (else c1, c2, …)."))
@@ -60,7 +64,29 @@ CsvRead::CsvRead(const Settings& settings)
       null_missing_(settings.get_string("missing_columns") == "nulls"),
       skip_(settings.get_int("skip")),
       cell_of_(schema_.size()),
-      values_(schema_.size()) {}
+      values_(schema_.size()),
+      guessed_(schema_.size(), true) {
+  if (!settings.has("types")) return;
+  for (const auto& [name, type] : settings.get_map("types")) {
+    if (const int column = find_field(schema_, name); column >= 0) {
+      guessed_[static_cast<size_t>(column)] = false;
+    }
+  }
+}
+
+namespace {
+
+// Codes such as 01067 are numbers by their looks only.
+bool loses_zeros(Type type, std::string_view text) {
+  if (type != Type::kInt && type != Type::kFloat) return false;
+  const bool negative = text.starts_with('-');
+  const size_t first = negative ? 1 : 0;
+  if (first >= text.size() || text[first] != '0') return false;
+  if (first + 1 == text.size()) return negative && type == Type::kInt;
+  return text[first + 1] >= '0' && text[first + 1] <= '9';
+}
+
+}  // namespace
 
 std::string CsvRead::match(const std::vector<std::string>& header) {
   width_ = header.size();
@@ -124,6 +150,11 @@ std::string CsvRead::parse(std::span<const csv::Cell> cells) {
     // '' is a text only: exports that quote every cell write it for a number that lacks.
     if (cell.size == 0 && !(cell.quoted && is_variable(schema_[i].type))) {
       value.null = true;
+    } else if (guessed_[i] && loses_zeros(schema_[i].type, cell.raw())) {
+      return format(
+          "{0}: \"{1}\" would lose its zeros as {2}; the first rows showed none: set "
+          "types: {{ {0}: string }}, or {2} if they mean nothing",
+          schema_[i].name, cell.raw(), type_name(schema_[i].type));
     } else if (!value.read(schema_[i].type, cell.raw())) {
       return misfit(schema_[i].name, cell.raw(), schema_[i].type);
     }

@@ -34,4 +34,5 @@ class CsvRead final : public towpath::FileReader {
   std::vector<int> cell_of_;  // for each column: the cell that holds it; -1: none does
   size_t width_ = 0;          // cells a record of this file must have
   std::vector<towpath::TextValue> values_;  // of the row at hand
+  std::vector<bool> guessed_;               // whose type nobody has named
 };

@@ -10,7 +10,10 @@ using namespace towpath;
 StageSpec CsvWrite::describe() {
   return StageSpec("csv.write")
       .summary("Writes one CSV file, which appears under its name when the run is complete.")
-      .field(field("path", FieldKind::kPath).must().about("The file; folders that lack are made."))
+      .field(field("path", FieldKind::kPath)
+                 .must()
+                 .about("The file; folders that lack are made. Of a symbolic link, the file it "
+                        "leads to is written."))
       .field(field("header", FieldKind::kBool)
                  .default_value("true")
                  .about("Writes the columns' names as the first line."))

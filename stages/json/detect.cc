@@ -30,12 +30,11 @@ unsigned seen_of(simdjson::dom::element value) {
       return kBools;
     case element_type::INT64:
       return kInts;
-    case element_type::UINT64:  // only above int64's range
     case element_type::DOUBLE:
       return kFloats;
     case element_type::STRING:
       return kStrings;
-    default:
+    default:  // also what is above int64's range, which a float would round
       return kOthers;
   }
 }

@@ -1,10 +1,25 @@
 #include "stages/json/line.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 
 namespace json {
 namespace {
+
+// JSON leaves it open which of two equal keys counts, so neither does.
+void refuse_twins(simdjson::dom::object object, size_t size) {
+  if (size < 2) return;
+  std::vector<std::string_view> keys;
+  keys.reserve(size);
+  for (const auto [key, each] : object) keys.push_back(key);
+  std::ranges::sort(keys);
+  if (const auto twin = std::ranges::adjacent_find(keys); twin != keys.end()) {
+    throw towpath::NotSerialisable(towpath::format("an object has the key \"{}\" twice", *twin));
+  }
+}
 
 void encode_nested(towpath::Encoder& out, simdjson::dom::element value, size_t depth) {
   using simdjson::dom::element_type;
@@ -37,6 +52,7 @@ void encode_nested(towpath::Encoder& out, simdjson::dom::element value, size_t d
       size_t size = 0;
       const simdjson::dom::object object = value.get_object().value_unsafe();
       for ([[maybe_unused]] const auto each : object) ++size;
+      refuse_twins(object, size);
       out.map(size);
       for (const auto [key, each] : object) {
         out.string(key);

@@ -20,10 +20,15 @@ std::string shown(simdjson::dom::element value) {
 StageSpec JsonlRead::describe() {
   return StageSpec("jsonl.read")
       .summary(
-          "Reads JSON Lines: one object a line, one row an object; what does not fit is rejected.")
+          "Reads JSON Lines: one object a line, one row an object; what does not fit is rejected, "
+          "also an object that has a key twice.")
       .field(field("path", FieldKind::kStrings)
-                 .about("Path or glob, or a list of them; gzip and zstd are seen by content."))
+                 .not_empty()
+                 .about("Path or glob, or a list of them; gzip and zstd are seen by content. A "
+                        "compressed file that is damaged or cut off ends the run, whatever "
+                        "max_rejects allows: how many rows it lacks is not known."))
       .field(field("columns", FieldKind::kStrings)
+                 .not_empty()
                  .about("The keys to read, all others are ignored; else those of the first MiB of "
                         "the first "
                         "file. A key that lacks is null."))
@@ -64,6 +69,25 @@ int JsonlRead::column_of(std::string_view key) {
   return column;
 }
 
+namespace {
+
+// A whole number past 2^53 may have no float of its own.
+bool is_exact(simdjson::dom::element element) {
+  using simdjson::dom::element_type;
+  constexpr double kPastInt = 9223372036854775808.0;
+  if (element.type() == element_type::UINT64) {
+    const uint64_t whole = element.get_uint64().value_unsafe();
+    const double real = static_cast<double>(whole);
+    return real < 2 * kPastInt && static_cast<uint64_t>(real) == whole;
+  }
+  if (element.type() != element_type::INT64) return true;
+  const int64_t whole = element.get_int64().value_unsafe();
+  const double real = static_cast<double>(whole);
+  return real < kPastInt && static_cast<int64_t>(real) == whole;
+}
+
+}  // namespace
+
 bool JsonlRead::take(size_t column, simdjson::dom::element element) {
   using simdjson::dom::element_type;
   TextValue& value = row_[column];
@@ -89,7 +113,7 @@ bool JsonlRead::take(size_t column, simdjson::dom::element element) {
     case Type::kInt:
       return element.get_int64().get(value.integer) == simdjson::SUCCESS;
     case Type::kFloat:
-      return element.get_double().get(value.real) == simdjson::SUCCESS;
+      return element.get_double().get(value.real) == simdjson::SUCCESS && is_exact(element);
     case Type::kString:
       if (!cast_[column]) return false;
       made_[column] = simdjson::minify(element);
@@ -107,6 +131,7 @@ std::string JsonlRead::parse(std::string_view line) {
   simdjson::dom::object object;
   if (element.get(object) != simdjson::SUCCESS) return "it is JSON, but not an object";
   for (TextValue& value : row_) value.null = true;
+  given_.assign(schema_.size(), false);
   next_column_ = 0;
   for (const auto [key, value] : object) {
     const int found = column_of(key);
@@ -115,6 +140,8 @@ std::string JsonlRead::parse(std::string_view line) {
       return format("the key \"{}\" is no column (extra_keys: ignore would pass over it)", key);
     }
     const auto column = static_cast<size_t>(found);
+    if (given_[column]) return format("the key \"{}\" stands there twice", key);
+    given_[column] = true;
     try {
       if (!take(column, value)) {
         return misfit_of(key, shown(value), schema_[column].type);

@@ -33,6 +33,7 @@ class JsonlRead final : public towpath::FileReader {
   simdjson::dom::parser parser_;
   size_t next_column_ = 0;  // where the next key is expected
   std::vector<towpath::TextValue> row_;
+  std::vector<bool> given_;  // by the object that row_ is made of
   towpath::Encoder encoder_;
   std::vector<std::string> made_;  // text that had to be made for a value of row_
 };

@@ -1,8 +1,12 @@
 #include "stages/json/write.h"
 
+#include <simdjson.h>
+
 #include <charconv>
 #include <cmath>
 
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
 #include "towpath/message/json.h"
 
 using namespace towpath;
@@ -10,8 +14,13 @@ using namespace towpath;
 StageSpec JsonlWrite::describe() {
   return StageSpec("jsonl.write")
       .summary(
-          "Writes one file of JSON Lines, which appears under its name when the run is complete.")
-      .field(field("path", FieldKind::kPath).must().about("The file; folders that lack are made."))
+          "Writes one file of JSON Lines, which appears under its name when the run is complete. "
+          "A row whose text is not UTF-8, or whose number is not finite, is rejected: JSON can't "
+          "hold it.")
+      .field(field("path", FieldKind::kPath)
+                 .must()
+                 .about("The file; folders that lack are made. Of a symbolic link, the file it "
+                        "leads to is written."))
       .main_field("path")
       .example("jsonl.write: out/rejects.jsonl");
 }
@@ -41,11 +50,11 @@ void JsonlWrite::put_value(const Batch& in, size_t index, int64_t row, std::stri
     }
     case Type::kFloat: {
       const double value = column.float_at(row);
-      if (std::isfinite(value)) {
-        append_float(out, value);
-      } else {
-        out += "null";  // JSON has no other
+      if (!std::isfinite(value)) {
+        throw Invalid(
+            format("{}: JSON has no form for {}", in.schema()[index].name, show_float(value)));
       }
+      append_float(out, value);
       break;
     }
     case Type::kDate:
@@ -58,9 +67,14 @@ void JsonlWrite::put_value(const Batch& in, size_t index, int64_t row, std::stri
       append_timestamp(out, column.int_at(row));
       out += '"';
       break;
-    case Type::kString:
-      append_json_string(out, column.text_at(row));
+    case Type::kString: {
+      const std::string_view text = column.text_at(row);
+      if (!simdjson::validate_utf8(text.data(), text.size())) {
+        throw Invalid(format("{}: the text is not UTF-8", in.schema()[index].name));
+      }
+      append_json_string(out, text);
       break;
+    }
     case Type::kBinary:
     case Type::kObject:
       out += to_json(in.value(row, index));

@@ -1,6 +1,10 @@
 #include "stages/sqlite/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/file.h>
+
+#include <cerrno>
 
 #include "towpath/base/format.h"
 
@@ -104,6 +108,15 @@ std::string Statement::text(int column) const {
   const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
   const int size = sqlite3_column_bytes(statement_, column);
   return bytes == nullptr ? std::string() : std::string(bytes, static_cast<size_t>(size));
+}
+
+// flock and SQLite's own locks don't see each other.
+Turn::Turn(const std::string& path)
+    : file_(::open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644)) {
+  if (!file_) throw_errno(format("open({})", path));
+  while (::flock(file_.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) throw_errno(format("flock({})", path));
+  }
 }
 
 Transaction::~Transaction() {

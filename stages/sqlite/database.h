@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "towpath/base/error.h"
+#include "towpath/base/unique_fd.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -69,6 +70,17 @@ class Statement {
 
   Database* database_;
   sqlite3_stmt* statement_;
+};
+
+// Sinks that write tables of one database come one after another, however long each takes: a
+// Database waits for strangers, but not for ever. Made before the Database and gone after it,
+// because closing any descriptor of the file drops the locks that SQLite has on it.
+class Turn {
+ public:
+  explicit Turn(const std::string& path);
+
+ private:
+  UniqueFd file_;
 };
 
 // A write transaction; without commit() nothing of it stays.

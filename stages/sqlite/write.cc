@@ -1,7 +1,6 @@
 #include "stages/sqlite/write.h"
 
 #include <filesystem>
-#include <set>
 
 #include "towpath/base/format.h"
 #include "towpath/message/json.h"
@@ -65,12 +64,15 @@ StageSpec Write::describe() {
       .summary("Writes rows into a table of a SQLite database, all in one transaction.")
       .field(field("path", FieldKind::kPath)
                  .must()
-                 .about("The database; it and its folder are made if they are not there."))
-      .field(field("table", FieldKind::kString).must().about("The table."))
+                 .about("The database; it and its folder are made if they are not there. Several "
+                        "stages may write it, each its own table."))
+      .field(field("table", FieldKind::kString).must().not_empty().about("The table."))
       .field(choice_field("mode", {"create", "append", "replace"})
                  .default_value("create")
                  .about("create: the table must not be there yet; append: adds to it, or makes "
                         "it; replace: the new table takes the place of the old one."))
+      .shares_file_by("table")
+      .ignores_case()
       .example("sqlite.write: { path: out/sales.db, table: daily, mode: replace }");
 }
 
@@ -85,15 +87,6 @@ Write::Write(const Settings& settings)
   if (table_.empty() || lower(table_) == kEpochs || lower(table_).starts_with("sqlite_") ||
       table_.find('\0') != table_.npos) {
     throw Invalid(format("sqlite.write: \"{}\" can't be a table's name", table_));
-  }
-  std::set<std::string> names;
-  for (const Field& field : schema_) {
-    if (!names.insert(lower(field.name)).second) {
-      throw Invalid(format(
-          "sqlite.write: two columns are named \"{}\", which SQLite takes for the same whatever "
-          "the case; rename one with map or select",
-          field.name));
-    }
   }
 }
 
@@ -133,6 +126,7 @@ void Write::write(const Batch& in, Outputs&) { spool_.add(in); }
 std::string Write::prepare(uint64_t) { return spool_.sync(); }
 
 void Write::commit(uint64_t epoch, Outputs& rejects) {
+  const Turn turn(path_);
   Database database(path_, Database::Open::kOrCreate);
   Transaction transaction(database);
   const int64_t last = last_epoch(database);

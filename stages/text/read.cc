@@ -8,7 +8,10 @@ StageSpec TextRead::describe() {
   return StageSpec("text.read")
       .summary("Reads files as lines, one row a line, without its \"\\n\" or \"\\r\\n\".")
       .field(field("path", FieldKind::kStrings)
-                 .about("Path or glob, or a list of them; gzip and zstd are seen by content."))
+                 .not_empty()
+                 .about("Path or glob, or a list of them; gzip and zstd are seen by content. A "
+                        "compressed file that is damaged or cut off ends the run, whatever "
+                        "max_rejects allows: how many rows it lacks is not known."))
       .main_field("path")
       .reads_files()
       .writes("line", Type::kString)

@@ -63,7 +63,10 @@ StageSpec Stanzas::describe() {
           "Reads blocks of \"Key: value\" lines, one row a block, as Debian's control files have "
           "them.")
       .field(field("path", FieldKind::kStrings)
-                 .about("Path or glob, or a list of them; gzip and zstd are seen by content."))
+                 .not_empty()
+                 .about("Path or glob, or a list of them; gzip and zstd are seen by content. A "
+                        "compressed file that is damaged or cut off ends the run, whatever "
+                        "max_rejects allows: how many rows it lacks is not known."))
       .field(field("columns", FieldKind::kAny)
                  .must()
                  .about("The keys to read, in any case: a list, or a map of keys to the names of "

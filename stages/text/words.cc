@@ -24,7 +24,10 @@ StageSpec Words::describe() {
   return StageSpec("text.words")
       .summary(
           "Splits text into words, one row a word: runs of bytes that are not ASCII white space.")
-      .field(column_field("column").default_value("line").about("Column that holds the text."))
+      .field(column_field("column")
+                 .of_type({Type::kString, Type::kBinary})
+                 .default_value("line")
+                 .about("Column that holds the text."))
       .field(field("lower", FieldKind::kBool).default_value("false").about("Turns A-Z into a-z."))
       .field(choice_field("strip", {"none", "punctuation"})
                  .default_value("none")

@@ -90,11 +90,13 @@ TEST_CASE("Session: a runtime folder too long for sockets is passed over") {
 
 TEST_CASE("Session: what a dead process left is swept when the next one begins") {
   const RuntimeFolder runtime;
-  const Session left = Session::create("p999999999-1");  // no process has such an id
+  // Of a process with our own id, as in a container that was started again.
+  const Session left = Session::create("p" + std::to_string(::getpid()) + "-1");
   const Session other = Session::create("20240229-ab");
   const Session own = Session::create_own();
   CHECK_FALSE(std::filesystem::exists(left.folder()));
   CHECK(std::filesystem::exists(other.folder()));
+  CHECK(mode_of(own.folder()) == 0700);
   const Session second = Session::create_own();
   CHECK(std::filesystem::exists(own.folder()));
   CHECK(second.folder() != own.folder());

@@ -104,15 +104,17 @@ TEST_CASE("Config: each kind of field refuses what is of another") {
   CHECK(said("-1s", make(FieldKind::kDuration))
             .starts_with("stage \"s\": f: \"-1s\" is not a duration"));
   CHECK(said("[a]", make(FieldKind::kString)) == "stage \"s\": f is a list; it takes a text");
-  CHECK(said("''", make(FieldKind::kPath)) == "stage \"s\": f is empty");
-  CHECK(said("''", make(FieldKind::kColumn)) == "stage \"s\": f is empty");
+  CHECK(said("''", make(FieldKind::kPath)) == "stage \"s\": f is empty | write a path");
+  CHECK(said("''", make(FieldKind::kColumn)) ==
+        "stage \"s\": f is empty | write the name of a column");
   CHECK(said("{ a: b }", make(FieldKind::kColumns)) ==
         "stage \"s\": f is a map; it takes a list of columns");
   CHECK(said("[a, b, a]", make(FieldKind::kColumns)) ==
         "stage \"s\": f: \"a\" is listed twice | remove one");
   CHECK(said("[a, [b]]", make(FieldKind::kStrings)) ==
         "stage \"s\": f: a list in the list; it takes texts");
-  CHECK(said("''", make(FieldKind::kExpression)) == "stage \"s\": f is empty");
+  CHECK(said("''", make(FieldKind::kExpression)) ==
+        "stage \"s\": f is empty | write an expression");
   CHECK(said("x", make(FieldKind::kAssignments)) ==
         "stage \"s\": f is x; it takes a map of column: expression");
   CHECK(said("{ a: [b] }", make(FieldKind::kAggregates)) ==
@@ -193,7 +195,7 @@ TEST_CASE("Config: a map without known keys sets a main field that takes a map")
   CHECK(check("s: {}\n", fields, "columns").problems ==
         "a.yaml:1:4: error: stage \"s\": columns is an empty map\n"
         "s: {}\n"
-        "   ^\n");
+        "   ^ write a map of column: expression\n");
 }
 
 TEST_CASE("Config: the rest field takes all keys that no other field names") {

@@ -144,8 +144,8 @@ TEST_CASE("Document: only one document of UTF-8 text is read") {
         "^~~ one pipeline a file\n");
   CHECK(problems(std::string("a: 1\nb: \x04x\n")) ==
         "a.yaml:2:4: error: a control character (0x04)\n"
-        "b: ?x\n"
-        "   ^ save the file as UTF-8 text\n");
+        "b: \\x04x\n"
+        "   ^~~~ save the file as UTF-8 text\n");
   CHECK(problems("a: \xff\n").starts_with("a.yaml:1:4: error: a byte that is not UTF-8 (0xff)\n"));
 }
 

@@ -2,13 +2,12 @@
 """However a run ends, nothing of it is left: no process, no socket, no half-written file."""
 import fcntl
 import os
-import pathlib
 import signal
 import subprocess
 import time
 import unittest
 
-from harness import PROGRAM, TowpathTest, descendants, until
+from harness import PROGRAM, TowpathTest, descendants, open_files, until
 
 
 class Ends(TowpathTest):
@@ -78,8 +77,7 @@ class Ends(TowpathTest):
         workers = running.workers()
         self.assertGreaterEqual(len(workers), 5)
         for pid, name in workers.items():
-            held = [os.readlink(entry) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
-            self.assertIn(str(lock.resolve()), held, name)
+            self.assertIn(str(lock.resolve()), open_files(pid), name)
         with open(lock) as file:
             self.assertFalse(self.can_lock(file))
             running.signal(signal.SIGKILL)
@@ -94,11 +92,52 @@ class Ends(TowpathTest):
             return False
         return True
 
-    def test_a_terminate_stops_the_run_as_an_interrupt_does(self):
-        running = self.endless()
-        running.signal(signal.SIGTERM)
-        running.wait(20)
-        self.assertEqual(130, running.code, running.text())
+    def test_a_terminate_or_a_closed_terminal_stops_the_run_as_an_interrupt_does(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            running = self.endless()
+            running.signal(number)
+            running.wait(20)
+            self.assertEqual(130, running.code, running.text())
+            self.assert_no_file()
+            self.assert_nothing_is_left()
+
+    def test_too_few_descriptors_for_the_workers_are_said_before_anything_starts(self):
+        self.config('''
+  rows: { generate: { rows: 1000, columns: { id: sequence } } }
+  more: { from: rows, filter: id > 0, workers: 8 }
+  csv: { from: more, csv.write: out/rows.csv }''')
+        done = self.limited("ulimit -n 48")
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertIn("about 104 descriptors, and 48 are allowed", done.stderr)
+        self.assert_no_file()
+        # A soft limit is raised by as much as it takes.
+        done = self.limited("ulimit -Sn 48")
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual(1001, len(self.read("out/rows.csv").splitlines()))
+        self.assert_nothing_is_left()
+
+    def test_a_limit_on_file_sizes_is_an_error_and_not_a_death(self):
+        self.config('''
+  rows: { generate: { rows: 1000, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+        done = self.limited("ulimit -f 1000")
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertIn("ulimit -f unlimited", done.stderr)
+        self.assert_nothing_is_left()
+
+    def limited(self, limit):
+        return subprocess.run(["bash", "-c", f'{limit}; exec "{PROGRAM}" run t.yaml'], cwd=self.folder, env=self.env,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+
+    def test_a_run_folder_that_can_not_be_written_leaves_no_partial_file(self):
+        self.config('''
+  rows: { generate: { rows: 100000000000, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+        done = self.towpath("run", "t.yaml", "--run-dir", "", code=2)
+        self.assertIn("names no folder", done.text())
+        self.write("runs", "a file where a folder should be")
+        done = self.towpath("run", "t.yaml", "--run-dir", "runs", code=1)
+        self.assertIn("runs", done.text())
         self.assert_no_file()
         self.assert_nothing_is_left()
 
@@ -190,7 +229,7 @@ class Ends(TowpathTest):
         self.assert_nothing_is_left()
 
     def test_a_sink_that_can_not_write_ends_the_run_by_name(self):
-        self.write("out", "a file where a folder should be")
+        self.write("out/rows.csv.partial/x", "a folder where a file should be")
         self.config('''
   rows: { generate: { rows: 10, columns: { id: sequence } } }
   csv: { from: rows, csv.write: out/rows.csv }''')
@@ -198,7 +237,7 @@ class Ends(TowpathTest):
         self.assertEqual(1, running.code, running.text())
         self.assertIn("csv", running.text())
         self.assertIn("out/rows.csv", running.text())
-        self.assertEqual(b"a file where a folder should be", self.read("out"))
+        self.assertFalse((self.folder / "out/rows.csv").exists())
         self.assert_nothing_is_left()
 
 

@@ -107,6 +107,17 @@ def anonymous_files(pid):
     return sum(sizes.values())
 
 
+def open_files(pid):
+    """What the process's descriptors lead to."""
+    found = []
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(entry))
+        except OSError:
+            pass  # closed meanwhile
+    return found
+
+
 def reap():
     """Takes the exit status of orphans that came to us."""
     try:

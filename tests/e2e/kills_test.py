@@ -153,6 +153,19 @@ class StatefulKills(TowpathTest):
     def test_of_a_sink_end_the_run_by_name(self):
         self.expect_end("csv")
 
+    def test_of_a_database_sink_end_the_run_and_leave_no_spool(self):
+        self.config('''
+  rows: { generate: { rows: 2000000000, columns: { id: sequence, qty: "int(0, 20)" } } }
+  db: { from: rows, sqlite.write: { path: out/a.db, table: rows } }''')
+        running = self.start("run", "t.yaml")
+        pid = next(iter(running.wait_for_workers("/db#")))
+        until(lambda: list(self.folder.glob("out/*.spool")), 10, "the spool")
+        os.kill(pid, signal.SIGKILL)
+        running.wait(20)
+        self.assertEqual(1, running.code, running.text())
+        self.assertEqual([], list(self.folder.glob("out/*")))
+        self.assert_nothing_is_left()
+
 
 if __name__ == "__main__":
     unittest.main()

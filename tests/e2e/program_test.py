@@ -33,6 +33,15 @@ class Program(TowpathTest):
         self.assertFalse((self.folder / ".towpath").exists())
         self.assertFalse((self.folder / "out.csv").exists())
 
+    def test_check_counts_the_stages_that_the_file_has(self):
+        self.write("a.csv", "k,v\na,1\n")
+        self.config('''
+  rows: { csv.read: a.csv }
+  sums: { from: rows, group: { by: k, v: sum(v) }, workers: 4 }
+  csv: { from: sums, csv.write: out.csv }''')
+        self.assertIn(": 3 stages, ", self.towpath("check", "t.yaml").output().decode())
+        self.assertIn("t: 3 stages, ", self.towpath("graph", "t.yaml").output().decode())
+
     def test_check_finds_every_config_of_the_project_right(self):
         for config in sorted((ROOT / "configs").glob("*.yaml")):
             self.towpath("check", config)

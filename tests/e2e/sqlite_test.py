@@ -3,9 +3,10 @@
 import json
 import signal
 import sqlite3
+import time
 import unittest
 
-from harness import TowpathTest, until
+from harness import TowpathTest, open_files, until
 
 
 class Sqlite(TowpathTest):
@@ -24,6 +25,36 @@ class Sqlite(TowpathTest):
         reject, = [json.loads(line) for line in file.read_text().splitlines()]
         self.assertEqual(("db", "generate", 7, '{"id":7}'), tuple(reject[key] for key in ("stage", "file", "line", "raw")))
         self.assertIn("UNIQUE constraint failed: t.id", reject["reason"])
+
+    def test_two_sinks_write_tables_of_one_database_in_turn(self):
+        self.config('''
+  rows: { generate: { rows: 200000, columns: { id: sequence } } }
+  even: { from: rows, filter: id % 2 == 0 }
+  all: { from: rows, sqlite.write: { path: t.db, table: all } }
+  half: { from: even, sqlite.write: { path: ./t.db, table: half } }''')
+        self.towpath("run", "t.yaml")
+        self.assertEqual([[(200000, 100000)]],
+                         self.database('SELECT (SELECT count(*) FROM "all"), (SELECT count(*) FROM half)'))
+        self.assertEqual(["t.db"], [path.name for path in self.folder.glob("t.db*")])
+
+    def test_a_sink_that_waits_for_its_database_while_no_row_comes_ends_in_order(self):
+        self.database("CREATE TABLE other (id)")
+        self.config('''
+  rows: { generate: { rows: 10, columns: { id: sequence } } }
+  none: { from: rows, filter: id > 10 }
+  db: { from: none, sqlite.write: { path: t.db, table: t } }''')
+        lock = sqlite3.connect(self.folder / "t.db", isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        running = self.start("run", "t.yaml")
+        worker = next(iter(running.wait_for_workers("/db#")))
+        until(lambda: any(name.endswith("/t.db") for name in open_files(worker)), 20, "the sink opens the database")
+        until(lambda: not running.workers("/rows#") or time.monotonic() > running.begin + 1, 20, "the rows are read")
+        self.assertFalse(running.ended(), running.text())
+        lock.execute("COMMIT")
+        lock.close()
+        running.wait(40)
+        self.assertEqual(0, running.code, running.text())
+        self.assertEqual([[(0,)]], self.database("SELECT count(*) FROM t"))
 
     def test_many_refused_rows_do_not_stop_the_commit(self):
         self.database("CREATE TABLE t (id INTEGER CHECK (id % 2 = 0))")

@@ -57,9 +57,16 @@ inline Catalogue make_catalogue() {
           .writes_rule(OutputRule::Kind::kAssignments, "columns")
           .row_to_row(),
       Role::kStage);
+  add(StageSpec("select")
+          .field(field("columns", FieldKind::kColumns).default_value("[]"))
+          .main_field("columns")
+          .writes_rule(OutputRule::Kind::kColumnsOf, "columns")
+          .row_to_row()
+          .example("select: [day, qty]"),
+      Role::kStage);
   add(StageSpec("group")
-          .field(field("by", FieldKind::kColumns).must())
-          .field(field("columns", FieldKind::kAggregates).must().takes_rest())
+          .field(field("by", FieldKind::kColumns).default_value("[]"))
+          .field(field("columns", FieldKind::kAggregates).takes_rest())
           .writes_rule(OutputRule::Kind::kColumnsOf, "by")
           .writes_rule(OutputRule::Kind::kAssignments, "columns")
           .stateful()
@@ -82,7 +89,8 @@ inline Catalogue make_catalogue() {
   add(StageSpec("sqlite.write")
           .field(field("path", FieldKind::kPath).must())
           .field(field("table", FieldKind::kString).must())
-          .field(choice_field("mode", {"append", "replace"}).default_value("append")),
+          .field(choice_field("mode", {"append", "replace"}).default_value("append"))
+          .shares_file_by("table"),
       Role::kSink);
   add(StageSpec("discard"), Role::kSink);
   return catalogue;

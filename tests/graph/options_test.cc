@@ -52,9 +52,9 @@ TEST_CASE("Options: each of the pipeline's is checked for type and range") {
   CHECK(says(with("memory: lots"),
              "the pipeline: memory: \"lots\" is not a size; write bytes, or a number with KiB, MiB "
              "or GiB"));
-  CHECK(says(with("memory: 1KiB"), "the pipeline: memory is 1KiB; allowed 1.0 MiB to 1024.0 TiB"));
-  CHECK(says(with("memory: 1025TiB"),
-             "the pipeline: memory is 1025TiB; allowed 1.0 MiB to 1024.0 TiB"));
+  CHECK(says(with("memory: 1KiB"), "the pipeline: memory is 1KiB; allowed 1.0 MiB to 1.0 TiB"));
+  CHECK(
+      says(with("memory: 1025GiB"), "the pipeline: memory is 1025GiB; allowed 1.0 MiB to 1.0 TiB"));
   CHECK(says(with("cores: many"), "the pipeline: cores is many; it takes an integer"));
   CHECK(says(with("cores: 0"), "the pipeline: cores is 0; allowed 1 to 4096"));
   CHECK(says(with("cores: 4097"), "the pipeline: cores is 4097; allowed 1 to 4096"));
@@ -188,10 +188,12 @@ TEST_CASE("Options: wrong ones of the command line are problems without a line")
   options.workers = {{"bb", 3}, {"out", 2}, {"b", 0}};
   options.set = {{"x", "1"}};
   options.batch_rows = 0;
+  options.memory = 2ull << 40;
   options.start_method = "spwan";
   CHECK(with("", options) ==
         "conf/a.yaml: error: --set x=1: the pipeline has no param \"x\"\n"
         "    it has no params\n"
+        "conf/a.yaml: error: --memory 2.0 TiB: allowed 1.0 MiB to 1.0 TiB\n"
         "conf/a.yaml: error: --batch-rows 0: allowed 1 to 1048576\n"
         "conf/a.yaml: error: --start-method spwan: allowed: forkserver, spawn, fork\n"
         "    did you mean \"spawn\"?\n"

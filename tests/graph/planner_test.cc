@@ -175,8 +175,8 @@ TEST_CASE("Planner: too little memory names the least that works") {
   PlanOptions options;
   options.memory = 1 << 20;
   CHECK(make_plan(kSales, options).problems ==
-        "conf/a.yaml: error: memory is 1.0 MiB; this pipeline needs at least 12MiB\n"
-        "    2 MiB for each of 6 edges\n");
+        "conf/a.yaml: error: memory is 1.0 MiB; this pipeline needs at least 14MiB\n"
+        "    2 MiB for each of 6 edges, and 2 MiB for what stages keep\n");
 }
 
 TEST_CASE("Planner: memory is by default a quarter of the machine's up to 1 GiB") {
@@ -218,7 +218,7 @@ TEST_CASE("Planner: a plan survives encoding") {
 
 TEST_CASE("Draw: the text shows workers and columns") {
   CHECK(towpath::draw_text(sales()) ==
-        "sales: 7 stages, 11 processes, 512.0 MiB of memory\n"
+        "sales: 5 stages, 11 processes, 512.0 MiB of memory\n"
         "sales.files  files         1 worker\n"
         "  -> sales        path:string, size:int\n"
         "sales        csv.read      1 worker\n"

@@ -235,10 +235,83 @@ TEST_CASE("Check: columns that can't be found are a problem at the path") {
 
 TEST_CASE("Check: two sinks can't write one file") {
   CHECK(problems_of(kRead + "  b: { from: a, csv.write: out/x.csv }\n"
-                            "  c: { from: a, csv.write: { path: ./out/x.csv } }\n") ==
-        "conf/a.yaml:5:36: error: stage \"c\" writes ./out/x.csv, as stage \"b\" does\n"
+                            "  c: { from: a, csv.write: { path: ./out/x.csv } }\n"
+                            "  d: { from: a, csv.write: out }\n") ==
+        "conf/a.yaml:5:36: error: stage \"c\" writes ./out/x.csv, as stage \"b\" (line 4) does as "
+        "out/x.csv\n"
         "  c: { from: a, csv.write: { path: ./out/x.csv } }\n"
-        "                                   ^~~~~~~~~~~ give each its own file\n");
+        "                                   ^~~~~~~~~~~ give each its own file\n"
+        "conf/a.yaml:6:28: error: stage \"d\" writes out, but stage \"b\" (line 4) writes "
+        "out/x.csv: one is a folder of the other\n"
+        "  d: { from: a, csv.write: out }\n"
+        "                           ^~~ give one another name\n");
+}
+
+TEST_CASE("Check: sinks may share a database but not a table") {
+  CHECK(problems_of(kRead + "  b: { from: a, sqlite.write: { path: x.db, table: one } }\n"
+                            "  c: { from: a, sqlite.write: { path: x.db, table: two } }\n") == "");
+  CHECK(
+      problems_of(kRead + "  b: { from: a, sqlite.write: { path: x.db, table: one } }\n"
+                          "  c: { from: a, sqlite.write: { path: x.db, table: ONE } }\n"
+                          "  d: { from: a, csv.write: x.db }\n") ==
+      "conf/a.yaml:5:39: error: stage \"c\" writes table \"ONE\" of x.db, as stage \"b\" (line 4) "
+      "does\n"
+      "  c: { from: a, sqlite.write: { path: x.db, table: ONE } }\n"
+      "                                      ^~~~ give each its own table\n"
+      "conf/a.yaml:6:28: error: stage \"d\" writes x.db, as stage \"b\" (line 4) does\n"
+      "  d: { from: a, csv.write: x.db }\n"
+      "                           ^~~~ give each its own file\n");
+}
+
+TEST_CASE("Check: a sink can't write what the run reads nor where nothing can be written") {
+  PlanOptions options;
+  options.would_read = [](const std::string& pattern, const std::string& path) {
+    return pattern == "*.csv" && path.ends_with(".csv");
+  };
+  options.name_output = [](const std::string& path) {
+    if (path == "out") throw towpath::Invalid("out is a folder");
+    return path;
+  };
+  CHECK(problems_of("  a: { csv.read: \"*.csv\" }\n"
+                    "  b: { from: a, csv.write: x.csv }\n"
+                    "  c: { from: a, csv.write: out }\n",
+                    options) ==
+        "conf/a.yaml:4:28: error: stage \"b\" writes x.csv, which stage \"a\" (line 3) reads as "
+        "\"*.csv\"\n"
+        "  b: { from: a, csv.write: x.csv }\n"
+        "                           ^~~~~ write elsewhere, or name the inputs so that this file is "
+        "none\n"
+        "conf/a.yaml:5:28: error: stage \"c\": out is a folder\n"
+        "  c: { from: a, csv.write: out }\n"
+        "                           ^~~\n");
+}
+
+TEST_CASE("Check: a value with an unknown name in it is one problem only") {
+  PlanOptions options;
+  options.check_path = [](const std::string& path) {
+    throw towpath::Invalid("no file matches \"" + path + "\"");
+  };
+  const std::string problems = problems_of(
+      "  a: { csv.read: \"${foo}/x.csv\" }\n"
+      "  b: { generate: \"${rows}\" }\n"
+      "  out: { from: a, csv.write: \"${foo}\" }\n"
+      "  out2: { from: b, discard: {} }\n",
+      options);
+  CHECK(problems.find("no file") == std::string::npos);
+  CHECK(problems.find("takes") == std::string::npos);
+  CHECK(problems.find("a.yaml:3:19: error: no param \"foo\"") != std::string::npos);
+  CHECK(problems.find("a.yaml:4:19: error: no param \"rows\"") != std::string::npos);
+  CHECK(problems.find("a.yaml:5:31: error: no param \"foo\"") != std::string::npos);
+}
+
+TEST_CASE("Check: a stage from which no column would come is refused") {
+  CHECK(problems_of(kRead + "  g: { from: a, group: { by: [], n: count() } }\n"
+                            "  out: { from: g, discard: {} }\n") == "");
+  CHECK(problems_of(kRead + "  g: { from: a, select: [] }\n"
+                            "  out: { from: g, discard: {} }\n") ==
+        "conf/a.yaml:4:17: error: stage \"g\": no column would come out of it\n"
+        "  g: { from: a, select: [] }\n"
+        "                ^~~~~~ name columns, as in select: [day, qty]\n");
 }
 
 TEST_CASE("Check: branches of one source can't meet again") {

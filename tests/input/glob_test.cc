@@ -1,5 +1,6 @@
 #include "towpath/input/glob.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -77,7 +78,7 @@ TEST_CASE("find_files: patterns that find nothing are named") {
   CHECK_THROWS_WITH(
       tree.find({"*.csv", "*.zip", "none"}),
       Contains("no file matches") && Contains("*.zip") && Contains("none") && !Contains("*.csv"));
-  CHECK_THROWS_WITH(tree.find({"folder.csv"}), Contains("no file matches"));
+  CHECK_THROWS_WITH(tree.find({"folder.csv"}), Contains("is a folder"));
   CHECK_THROWS_WITH(tree.find({"nowhere/*.csv"}), Contains("no file matches"));
 }
 
@@ -87,4 +88,38 @@ TEST_CASE("find_files: a folder that can't be listed is an error that names it")
   std::filesystem::permissions(tree / "x/y", std::filesystem::perms::none);
   CHECK_THROWS_WITH(tree.find({"**/*.csv"}), Contains("x/y"));
   std::filesystem::permissions(tree / "x/y", std::filesystem::perms::owner_all);
+}
+
+TEST_CASE("find_files: a folder or a pipe or a NUL byte is named for what it is") {
+  const Tree tree;
+  REQUIRE(::mkfifo((tree / "pipe").c_str(), 0600) == 0);
+  CHECK_THROWS_WITH(tree.find({"x"}), Contains("is a folder; write") && Contains("x/*"));
+  CHECK_THROWS_WITH(tree.find({"pipe"}), Contains("is a pipe"));
+  CHECK_THROWS_WITH(find_files({"/dev/null"}), Contains("is a device"));
+  CHECK_THROWS_WITH(find_files({std::string("a\0b", 3)}), Contains("NUL byte"));
+  if (::geteuid() != 0) {
+    std::filesystem::permissions(tree / "a.csv", std::filesystem::perms::none);
+    CHECK_THROWS_WITH(tree.find({"a.csv"}), Contains("can't be read"));
+  }
+}
+
+TEST_CASE("would_find: knows a file by any name and before it is there") {
+  const Tree tree;
+  std::filesystem::create_directory_symlink("x", tree / "way");
+  auto finds = [&](const std::string& pattern, const std::string& path) {
+    return would_find(tree / pattern, tree / path);
+  };
+  CHECK(finds("a.csv", "x/../a.csv"));
+  CHECK(finds("a.csv", "link.csv"));
+  CHECK(finds("way/new.csv", "x/new.csv"));
+  CHECK(finds("*.csv", "new.csv"));
+  CHECK(finds("way/*.csv", "x/new.csv"));
+  CHECK(finds("*/new.csv", "x/new.csv"));
+  CHECK(finds("**/new.csv", "x/y/new.csv"));
+  CHECK(finds("x/**", "x/y/new.csv"));
+  CHECK(finds("l*.csv", "a.csv"));  // by a link that it finds
+  CHECK_FALSE(finds("*.csv", "x/new.csv"));
+  CHECK_FALSE(finds("*.csv", ".new.csv"));
+  CHECK_FALSE(finds("x/**", "x/.git/new.csv"));
+  CHECK_FALSE(finds("a.csv", "b.csv"));
 }

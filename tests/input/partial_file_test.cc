@@ -84,18 +84,18 @@ TEST_CASE("PartialFile: a second writer and a path that is no file are refused")
   CHECK_THROWS_AS(below.open(0), SystemError);
 }
 
-TEST_CASE("PartialFile: what a killed writer left is removed but not what another writes") {
+TEST_CASE("PartialFile: of a link the file it leads to is written and the link stays") {
   const TempFolder folder;
-  const std::string path = folder / "out";
-  {
-    PartialFile file(path);
+  folder.file("data/old.csv", "old");
+  std::filesystem::create_symlink("data/old.csv", folder / "link.csv");
+  std::filesystem::create_symlink("data/new.csv", folder / "ahead.csv");
+  for (const char* name : {"link.csv", "ahead.csv"}) {
+    PartialFile file(folder / name);
     file.open(0);
-    put(file, "in work");
-    file.sync();
-    PartialFile::remove_stray(path);
-    CHECK(std::filesystem::exists(path + ".partial"));
+    put(file, name);
+    file.publish();
+    CHECK(std::filesystem::is_symlink(folder / name));
   }
-  PartialFile::remove_stray(path);
-  CHECK(!std::filesystem::exists(path + ".partial"));
-  PartialFile::remove_stray(path);  // there is none
+  CHECK(text_of(folder / "data/old.csv") == "link.csv");
+  CHECK(text_of(folder / "data/new.csv") == "ahead.csv");
 }

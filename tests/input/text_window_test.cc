@@ -87,3 +87,14 @@ TEST_CASE("next_line: a line past the bound is shown in part and can be passed o
   CHECK(next_line(window)->text == "b");
   CHECK(!next_line(window));
 }
+
+TEST_CASE("pass_byte_order_mark: a file of UTF-16 is refused and named") {
+  const TempFolder folder;
+  for (const std::string mark : {"\xff\xfe", "\xfe\xff"}) {
+    InputFile file(folder.file("wide.csv", mark + "a"));
+    TextWindow window(file);
+    CHECK_THROWS_WITH(pass_byte_order_mark(window),
+                      Catch::Matchers::Contains("wide.csv: the file is UTF-16") &&
+                          Catch::Matchers::Contains("iconv"));
+  }
+}

@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "tests/memory/refused_pages.h"
 #include "towpath/base/error.h"
 #include "towpath/memory/arena_view.h"
 
@@ -146,4 +147,61 @@ TEST_CASE("Arena: random work never overlaps and never passes the limit") {
   }
   CHECK(given > 1000);
   CHECK(arena.peak() <= arena.limit());
+}
+
+TEST_CASE("Arena: a lower limit gives back free pages and is met as blocks are freed") {
+  Arena arena(8 * kMiB);
+  std::vector<Block> blocks;
+  for (int i = 0; i < 8; ++i) blocks.push_back(*arena.allocate(1 * kMiB));
+  arena.free(blocks[0]);
+  arena.free(blocks[1]);
+  arena.set_limit(4 * kMiB);
+  CHECK(arena.used() == 6 * kMiB);
+  CHECK(arena.reserved() == 6 * kMiB);  // the free ones went
+  CHECK_FALSE(arena.allocate(4096));
+  for (int i = 2; i < 5; ++i) {
+    arena.free(blocks[static_cast<size_t>(i)]);
+    CHECK(arena.reserved() == std::max<uint64_t>(4 * kMiB, arena.used()));
+  }
+  CHECK(arena.used() == 3 * kMiB);
+  CHECK(arena.allocate(1 * kMiB));
+  CHECK_FALSE(arena.allocate(4096));
+  arena.set_limit(8 * kMiB);
+  CHECK(arena.allocate(4 * kMiB));
+}
+
+TEST_CASE("Arena: what the machine refuses is had later and nothing is lost by the refusal") {
+  Arena arena(8 * kMiB);
+  ShortMachine machine(static_cast<int64_t>(2 * kMiB));
+  const Block first = *arena.allocate(kMiB), second = *arena.allocate(kMiB);
+  CHECK_FALSE(arena.allocate(kMiB));
+  CHECK_FALSE(arena.allocate(4 * kKiB));
+  CHECK(ShortMachine::refusals() >= 2);
+  CHECK(arena.refused());
+  CHECK(arena.used() == 2 * kMiB);
+  CHECK(arena.reserved() == 2 * kMiB);
+  CHECK(pages_of(arena.fd()) == 2 * kMiB);
+  machine.set(static_cast<int64_t>(kMiB));
+  const Block third = *arena.allocate(kMiB);
+  CHECK_FALSE(overlap(third, first));
+  CHECK_FALSE(overlap(third, second));
+  CHECK_FALSE(arena.refused());
+  CHECK(arena.used() == 3 * kMiB);
+  for (const Block& block : {first, second, third}) arena.free(block);
+  CHECK(arena.used() == 0);
+}
+
+TEST_CASE("Arena: before it takes a refusal it gives back what it holds idle") {
+  Arena arena(8 * kMiB);
+  ShortMachine machine(static_cast<int64_t>(2 * kMiB));
+  std::vector<Block> small;
+  for (int i = 0; i < 512; ++i) small.push_back(*arena.allocate(4 * kKiB));
+  CHECK_FALSE(arena.allocate(kMiB));  // nothing is idle yet
+  for (size_t i = 0; i < 300; ++i) arena.free(small[i]);
+  // The limit would allow another megabyte, the machine does not: idle pages pay for it.
+  const std::optional<Block> large = arena.allocate(kMiB);
+  REQUIRE(large);
+  CHECK(arena.used() == kMiB + 212 * 4 * kKiB);
+  CHECK(pages_of(arena.fd()) <= 2 * kMiB);
+  CHECK_FALSE(arena.allocate(kMiB));
 }

@@ -134,6 +134,39 @@ TEST_CASE("check_columns: an unknown column names its place and a near one") {
   CHECK(error.place().length == 6);
 }
 
+TEST_CASE("check_columns: a column of another type than the field takes is an error") {
+  const StageSpec spec = StageSpec("words")
+                             .field(column_field("column").of_type({Type::kString, Type::kBinary}))
+                             .field(field("by", FieldKind::kSortKeys).of_type({Type::kInt}))
+                             .reads("column")
+                             .keeps_input();
+  const Schema input = {{"n", Type::kInt}, {"text", Type::kBinary}, {"o", Type::kObject}};
+  auto said = [&](const char* column, Object::Array by) {
+    std::string text;
+    for (const FieldError& error :
+         check_columns(spec, map_of({{"column", column}, {"by", std::move(by)}}), {input}, {})) {
+      text += std::string(error.what()) + "; " + error.hint() + "\n";
+    }
+    return text;
+  };
+  CHECK(said("text", {"n desc"}) == "");
+  CHECK(said("n", {"o", "n", "text"}) ==
+        "column \"n\" is of type int; column takes string or binary; convert it before: map: { n: "
+        "string(n) }\n"
+        "column \"o\" is of type object; by takes int; take a value out of it before: map: { NAME: "
+        "\"get(o, 'KEY')\" }\n"
+        "column \"text\" is of type binary; by takes int; \n");
+}
+
+TEST_CASE("check_columns: names that differ in case only are an error where case does not count") {
+  const Schema input = {{"Day", Type::kInt}, {"day", Type::kInt}};
+  CHECK(check_columns(StageSpec("w"), map_of({}), {input}, {}).empty());
+  const auto errors = check_columns(StageSpec("w").ignores_case(), map_of({}), {input}, {});
+  REQUIRE(errors.size() == 1);
+  CHECK(std::string(errors[0].what()) ==
+        "columns \"Day\" and \"day\" differ in case only: here they are one name");
+}
+
 TEST_CASE("check_columns: a field that names a new column need not name an old one") {
   const StageSpec names =
       StageSpec("s").field(column_field("as")).writes_named_by("as", Type::kInt);

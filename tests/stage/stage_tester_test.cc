@@ -84,6 +84,7 @@ class Sum final : public Stage, public Stateful {
     }
     return false;
   }
+  uint64_t state_bytes() const override { return sizeof sums_; }
   void save(int partition, Encoder& out) override {
     if (forget_) return;
     const auto p = static_cast<size_t>(partition);
@@ -192,8 +193,40 @@ class Misnamed final : public Stage, public Stateful {
   static StageSpec describe() { return StageSpec("misnamed").keeps_input(); }
   explicit Misnamed(const Settings&) {}
   void process(const Batch&, Outputs&) override {}
+  uint64_t state_bytes() const override { return 0; }
   void save(int, Encoder&) override {}
   void restore(int, Decoder&) override {}
+};
+
+// Sums n; a multiple of ten would be a throw in the middle of process(), so validate() rejects it.
+class Careful final : public Stage, public Stateful {
+ public:
+  static StageSpec describe() { return StageSpec("careful").writes("sum", Type::kInt).stateful(); }
+  explicit Careful(const Settings&) {}
+  void validate(const Batch& in, Outputs& rejects) const override {
+    for (int64_t row = 0; row < in.rows(); ++row) {
+      if (in.ints("n")[row] % 10 == 0) rejects.reject(in, row, "a multiple of ten");
+    }
+  }
+  void process(const Batch& in, Outputs& out) override {
+    auto sum = out.main().column<int64_t>("sum");
+    for (int64_t row = 0; row < in.rows(); ++row) {
+      if (in.ints("n")[row] % 10 == 0) throw Invalid("what was rejected came after all");
+      sum_ += in.ints("n")[row];
+      out.main().from(row);
+      sum.put(sum_);
+    }
+  }
+  uint64_t state_bytes() const override { return sizeof sum_; }
+  void save(int partition, Encoder& out) override {
+    if (partition == 0) out.integer(sum_);
+  }
+  void restore(int partition, Decoder& in) override {
+    if (partition == 0) sum_ = in.integer();
+  }
+
+ private:
+  int64_t sum_ = 0;
 };
 
 // Takes its second input first.
@@ -247,6 +280,17 @@ TEST_CASE("StageTester: a stateful stage is saved and restored") {
   for (const auto& row : result.rows) sum += row[0].second.as_int();
   CHECK(sum == 99 * 100 / 2);
   CHECK(result.rows.size() > 30);
+}
+
+TEST_CASE("StageTester: a stateful stage does not see the rows that its validate rejected") {
+  const auto result = StageTester(stage_entry<Careful>(), "careful:", kNumbers).run(numbers(25));
+  REQUIRE(result.rows.size() == 22);
+  CHECK(result.rows.back()[0].second.as_int() == 24 * 25 / 2 - 30);
+  CHECK(result.positions[9].line == 12);  // row 10 is left out
+  CHECK(result.rejects ==
+        std::vector<StageTester::RejectRow>{{"in", 1, 0, "a multiple of ten", "{\"n\":0}"},
+                                            {"in", 11, 10, "a multiple of ten", "{\"n\":10}"},
+                                            {"in", 21, 20, "a multiple of ten", "{\"n\":20}"}});
 }
 
 TEST_CASE("StageTester: a stateful stage that forgets is caught") {

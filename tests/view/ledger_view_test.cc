@@ -23,6 +23,7 @@ Snapshot example() {
   clean.rejected = 2;
   clean.counts_filtered = true;
   clean.bytes = 2048;
+  clean.state = 4096;
   ledger.stages.push_back(clean);
   return ledger;
 }
@@ -30,9 +31,11 @@ Snapshot example() {
 }  // namespace
 
 TEST_CASE("Ledger view: every stage is a line and numbers stand in columns") {
-  CHECK(show_ledger(example()) ==
-        "  stage  workers  restarts  leases     in  out  filtered  rejected    bytes  busy\n"
-        "  clean        2         1      17  1,000  900        98         2  2.0 KiB  0.0s\n");
+  CHECK(
+      show_ledger(example()) ==
+      "  stage  workers  restarts  leases     in  out  filtered  rejected    bytes    state  busy\n"
+      "  clean        2         1      17  1,000  900        98         2  2.0 KiB  4.0 KiB  "
+      "0.0s\n");
 }
 
 TEST_CASE("Ledger view: a stage that does not keep rows apart shows no filtered count") {

@@ -61,6 +61,37 @@ class AtTheEnd final : public Stage {
 };
 TOWPATH_STAGE(AtTheEnd)
 
+// Sums what came so far; can't take 3.
+class RunningSum final : public Stage, public Stateful {
+ public:
+  static StageSpec describe() { return StageSpec("test.sum").summary("Sums.").stateful(); }
+  explicit RunningSum(const Settings&) {}
+  void validate(const Batch& in, Outputs& rejects) const override {
+    for (int64_t row = 0; row < in.rows(); ++row) {
+      if (in.ints("n")[row] == 3) rejects.reject(in, row, "three");
+    }
+  }
+  void process(const Batch& in, Outputs& out) override {
+    partitioned = in.has_partitions();
+    auto n = out.main().column<int64_t>("n");
+    for (int64_t row = 0; row < in.rows(); ++row) {
+      if (in.ints("n")[row] == 3) throw Bug("a row that was rejected came");
+      if (partitioned && in.partition(row) != in.ints("n")[row]) throw Bug("another's partition");
+      sum_ += in.ints("n")[row];
+      out.main().from(row);
+      n.put(sum_);
+    }
+  }
+  uint64_t state_bytes() const override { return static_cast<uint64_t>(sum_); }
+  void save(int, Encoder&) override {}
+  void restore(int, Decoder&) override {}
+  bool partitioned = false;
+
+ private:
+  int64_t sum_ = 0;
+};
+TOWPATH_STAGE(RunningSum)
+
 const Schema kSchema = {{"n", Type::kInt}};
 
 struct Collected final : BatchConsumer {
@@ -132,6 +163,33 @@ TEST_CASE("Chain: a row that throws is rejected alone and counted in its step") 
   CHECK(counts[1].in == 6);
   CHECK(counts[1].out == 4);
   CHECK(counts[1].rejected == 2);
+}
+
+TEST_CASE("Chain: a stateful step gets the rows that its validate left and tells its state") {
+  Run run({step("test.twice"), step("test.sum")});
+  CHECK(run.chain.state_bytes() == 0);
+  run.chain.process(numbers(1, 4), 4);
+  CHECK(run.out.numbers == std::vector<int64_t>{1, 2, 4, 6, 10, 14});
+  CHECK(run.out.rejects == std::vector<std::string>{"three", "three"});
+  const std::vector<StepCounts> counts = run.chain.take_counts();
+  CHECK(counts[1].in == 8);
+  CHECK(counts[1].out == 6);
+  CHECK(counts[1].rejected == 2);
+  CHECK(run.chain.state_bytes() == 14);
+}
+
+TEST_CASE("Chain: the rows that validate left keep their partitions") {
+  Run run({step("test.sum")});
+  run.chain.process(numbers(1, 5).with_partitions({1, 2, 3, 4, 5}), 5);
+  CHECK(run.out.numbers == std::vector<int64_t>{1, 3, 7, 12});
+  CHECK(run.out.rejects.size() == 1);
+}
+
+TEST_CASE("Chain: a batch whose rows are all rejected is processed empty") {
+  Run run({step("test.sum")});
+  run.chain.process(numbers(3, 3), 1);
+  CHECK(run.out.numbers.empty());
+  CHECK(run.out.rejects.size() == 1);
 }
 
 TEST_CASE("Chain: counts are of what came since they were last taken") {

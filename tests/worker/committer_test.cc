@@ -25,6 +25,8 @@ struct Desk final : Committer::Link {
     if (wait) on_wait();
   }
   void count(Commit& commit) override { commit.counts = {{1, 1, 0}}; }
+  uint64_t state_bytes() override { return state; }
+  uint64_t state = 0;
   std::vector<Commit> sent;
   std::function<void()> on_wait = [] { FAIL("nothing was to be waited for"); };
 };
@@ -138,6 +140,28 @@ TEST_CASE("Committer: a part that the stage names carries its cursor and counts"
   CHECK(bench.desk.sent[0].part == 0);
   CHECK(bench.committer.finish().part == 1);
   CHECK(bench.desk.sent[0].counts.size() == 1);
+}
+
+TEST_CASE("Committer: every commit tells how large the state is") {
+  Bench bench;
+  bench.committer.begin(bench.lease());
+  bench.desk.state = 5000;
+  CHECK(bench.committer.finish().state == 5000);
+}
+
+TEST_CASE("Committer: a part without output is sent when the state has grown by a megabyte") {
+  Bench bench;
+  bench.committer.begin(bench.lease());
+  bench.desk.state = 900 << 10;
+  bench.committer.part("a");
+  CHECK(bench.desk.sent.empty());
+  bench.desk.state = 1100 << 10;
+  bench.committer.part("b");
+  REQUIRE(bench.desk.sent.size() == 1);
+  CHECK(bench.desk.sent[0].state == 1100 << 10);
+  CHECK(bench.desk.sent[0].cursor == "b");
+  bench.committer.part("c");
+  CHECK(bench.desk.sent.size() == 1);
 }
 
 TEST_CASE("Committer: rows are partitioned when the edge asks for it") {

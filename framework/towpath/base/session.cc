@@ -1,14 +1,13 @@
 #include "towpath/base/session.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <charconv>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -49,27 +48,42 @@ std::string session_root() {
 
 namespace {
 
-// Folders pPID-N whose process is no more. A process id that was given out again keeps its folder
-// until the next sweep.
+// The lock of a folder; none: another has it, or the folder is gone.
+UniqueFd lock_folder(const std::string& folder, int how) {
+  UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd || ::flock(fd.get(), how | LOCK_NB) != 0) return {};
+  struct stat locked {
+  }, named{};
+  const bool same = ::fstat(fd.get(), &locked) == 0 && ::lstat(folder.c_str(), &named) == 0 &&
+                    locked.st_ino == named.st_ino && locked.st_dev == named.st_dev;
+  return same ? std::move(fd) : UniqueFd();
+}
+
+// Process ids say nothing here: a container's first process is always 1, and may share /tmp.
 void sweep_sessions() {
   std::error_code ignored;  // what can't be removed now is swept another time
   for (const auto& entry : std::filesystem::directory_iterator(session_root(), ignored)) {
     const std::string name = entry.path().filename();
-    pid_t pid = 0;
-    const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), pid);
     if (SharedFolder::is_being_removed(name)) std::filesystem::remove_all(entry.path(), ignored);
-    if (name.front() != 'p' || error != std::errc{} || *end != '-' || pid <= 0) continue;
-    if (::kill(pid, 0) == 0 || errno != ESRCH) continue;
-    std::filesystem::remove_all(entry.path(), ignored);
+    if (!name.starts_with('p')) continue;
+    if (lock_folder(entry.path(), LOCK_EX)) std::filesystem::remove_all(entry.path(), ignored);
   }
 }
 
 }  // namespace
 
 Session Session::create_own() {
-  static std::atomic<int> count{0};
   sweep_sessions();
-  return create(format("p{}-{}", ::getpid(), ++count));
+  while (true) {
+    std::string folder = format("{}/p{}-XXXXXX", session_root(), ::getpid());
+    if (::mkdtemp(folder.data()) == nullptr) throw_errno(format("mkdtemp({})", folder));
+    // Before it had its lock, another's sweep may have taken it for a stray.
+    if (UniqueFd lock = lock_folder(folder, LOCK_SH)) {
+      Session session(std::move(folder));
+      session.lock_ = std::make_shared<UniqueFd>(std::move(lock));
+      return session;
+    }
+  }
 }
 
 Session Session::create(std::string_view id) {

@@ -1,17 +1,21 @@
 #pragma once
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "towpath/base/unique_fd.h"
 
 namespace towpath {
 
 // Where the sockets of one run lie: the folder ${XDG_RUNTIME_DIR:-/tmp}/towpath-UID/ID, for this
-// user alone. Data only: it owns nothing, and removes nothing at its end (the keeper does).
+// user alone. It removes nothing at its end (the keeper does).
 class Session {
  public:
   // Makes the folder. Invalid: the id is not a name, or the folder exists or is not safe to use.
   static Session create(std::string_view id);
-  // A session of this process, with an id of its own: pPID-N. What dead processes left behind,
-  // where even the keeper was killed, is removed first.
+  // A session of this process, with an id of its own, pPID-xxxxxx. The folder is locked with flock
+  // as long as a copy of the session is in this process or in a forked child. What was left behind
+  // where even the keeper was killed has no lock, and is removed first.
   static Session create_own();
   // Of a folder that another process made.
   explicit Session(std::string folder) : folder_(std::move(folder)) {}
@@ -22,6 +26,7 @@ class Session {
 
  private:
   std::string folder_;
+  std::shared_ptr<const UniqueFd> lock_;
 };
 
 // The folder in which all sessions of this user lie, made when missing. Invalid unless it is a real

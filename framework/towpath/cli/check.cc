@@ -14,7 +14,7 @@ int check(const ConfigArguments& arguments) {
   int processes = 0;
   for (const PlanStage& stage : plan->stages) processes += stage.workers;
   std::cout << format("{}: ok: {} stages, {} processes, {} of memory\n", arguments.config,
-                      plan->stages.size(), processes, show_bytes(plan->memory));
+                      plan->written_stages(), processes, show_bytes(plan->memory));
   return 0;
 }
 

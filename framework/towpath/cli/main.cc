@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <exception>
 #include <iostream>
 
@@ -21,9 +22,12 @@ void add_config_options(CLI::App& command, cli::ConfigArguments& arguments) {
       ->allow_extra_args(false);
   command.add_option("--start-method", arguments.start_method, "forkserver, spawn or fork")
       ->type_name("METHOD");
-  command.add_option("--memory", arguments.memory, "size of the arena, e.g. 256MiB")
+  command
+      .add_option("--memory", arguments.memory,
+                  "bytes for batches on their way and for what stages keep, together, e.g. 256MiB")
       ->type_name("SIZE");
   command.add_option("--batch-rows", arguments.batch_rows, "cuts batches at N rows")
+      ->check(CLI::PositiveNumber)
       ->type_name("N");
 }
 
@@ -46,6 +50,7 @@ int program(int argc, char** argv) {
   add_config_options(*run_command, run.config);
   run_command->add_option("--run-dir", run.run_dir, "where runs' folders are made")
       ->type_name("DIR")
+      ->check([](const std::string& text) { return text.empty() ? "it names no folder" : ""; })
       ->capture_default_str();
   run_command->add_flag("--quiet,-q", run.quiet, "shows nothing but errors");
   run_command->add_flag("--json", run.json,
@@ -90,8 +95,16 @@ int program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   towpath::init(argc, argv);
+  // A reader of our output that has gone, or a limit that is reached, is an error of the write, not
+  // a death.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   try {
-    return program(argc, argv);
+    const int code = program(argc, argv);
+    std::cout.flush();
+    if (std::cout || code != 0) return code;
+    std::cerr << "towpath: standard output can't be written\n";
+    return 1;
   } catch (const std::exception& error) {
     std::cerr << "towpath: " << error.what() << '\n';
     return 1;

@@ -23,20 +23,22 @@ std::string closing_line(const RunResult& result) {
 }
 
 // Before the coordinator takes signals over there is nothing to stop or to remove.
-void leave_on_signals() {
-  const auto leave = [](int) {
-    constexpr std::string_view kText = "towpath: interrupted before the run began\n";
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
-    ::_exit(130);
-  };
-  ::signal(SIGINT, leave);
-  ::signal(SIGTERM, leave);
+void leave(int) {
+  constexpr std::string_view kText = "towpath: interrupted before the run began\n";
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
+  ::_exit(130);
+}
+
+void on_signals(void (*action)(int)) {
+  ::signal(SIGINT, action);
+  ::signal(SIGTERM, action);
+  ::signal(SIGHUP, action);
 }
 
 }  // namespace
 
 int run(const RunArguments& arguments) {
-  leave_on_signals();
+  on_signals(leave);
   const std::optional<Plan> plan = load_plan(arguments.config);
   if (!plan) return 2;
   if (arguments.json) {
@@ -56,6 +58,7 @@ int run(const RunArguments& arguments) {
     options.observe = [&progress](const Snapshot& now) { progress.show(now); };
   }
   const RunResult result = run_plan(*plan, options);
+  on_signals(SIG_DFL);
   progress.finish();
   if (!arguments.quiet) std::cerr << show_ledger(result.ledger) << closing_line(result);
   if (!result.rejects.empty() && !arguments.quiet) {

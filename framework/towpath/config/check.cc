@@ -96,7 +96,9 @@ class FieldCheck {
   FieldCheck(Document& document, const FieldSpec& field, std::string name)
       : document_(document), field_(field), name_(std::move(name)) {}
 
+  // Nil after a problem, and for a value in which a ${name} has none, which is one already.
   Object check(const Node& value) {
+    if (value.any_unresolved()) return {};
     if (field_.kind == FieldKind::kAny) return infer(document_, value, name_);
     if (takes_map(field_.kind)) return map(value);
     if (takes_list(field_.kind)) return list(value);
@@ -117,9 +119,12 @@ class FieldCheck {
         return expression(value, name_);
       case FieldKind::kPath:
       case FieldKind::kColumn:
-        if (value.text.empty()) return problem(value, format("{} is empty", name_), hint());
+        if (value.text.empty()) return problem(value, format("{} is empty", name_), empty_hint());
         return value.text;
       default:
+        if (value.text.empty() && field_.filled) {
+          return problem(value, format("{} is empty", name_), empty_hint());
+        }
         return value.text;
     }
   }
@@ -127,6 +132,7 @@ class FieldCheck {
   // One entry of a map of columns; put into `into` when it is right.
   void map_entry(const Node& key, const Node& entry, Object::Map& into) {
     const std::string name = format("{}: {}", name_, key.text);
+    if (entry.any_unresolved()) return;
     if (key.text.empty()) {
       problem(key, format("{}: a column's name is empty", name_));
     } else if (field_.kind == FieldKind::kAny) {
@@ -152,6 +158,13 @@ class FieldCheck {
   }
 
  private:
+  bool must_be_filled() const { return field_.required || field_.filled; }
+  std::string fill_hint() const {
+    return format("write {}{}", wanted(field_.kind), field_.required ? "" : ", or remove it");
+  }
+  std::string empty_hint() const {
+    return hint().empty() ? format("write {}", wanted(field_.kind)) : hint();
+  }
   Object problem(const Node& at, std::string message, std::string hint_text = "") {
     document_.add(at, std::move(message), std::move(hint_text));
     return {};
@@ -262,7 +275,7 @@ class FieldCheck {
       return problem(value, format("{}: ${{...}} would paste text into an expression", name),
                      "write $name, which stands for the param's value");
     }
-    if (value.text.empty()) return problem(value, format("{} is empty", name));
+    if (value.text.empty()) return problem(value, format("{} is empty", name), empty_hint());
     return value.text;
   }
 
@@ -292,8 +305,9 @@ class FieldCheck {
       take(value);
     } else {
       for (const Node& item : value.items) take(item);
-      if (value.items.empty() && field_.required)
-        problem(value, format("{} is an empty list", name_));
+      if (value.items.empty() && must_be_filled()) {
+        problem(value, format("{} is an empty list", name_), fill_hint());
+      }
     }
     return values;
   }
@@ -302,8 +316,8 @@ class FieldCheck {
     if (value.kind != Node::Kind::kMap) return wrong_kind(value);
     Object::Map values;
     for (const auto& [key, entry] : value.entries) map_entry(key, entry, values);
-    if (values.empty() && value.entries.empty() && field_.required) {
-      problem(value, format("{} is an empty map", name_));
+    if (value.entries.empty() && must_be_filled()) {
+      problem(value, format("{} is an empty map", name_), fill_hint());
     }
     return values;
   }

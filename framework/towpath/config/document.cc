@@ -9,18 +9,13 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/unique_fd.h"
+#include "towpath/config/excerpt.h"
 
 namespace towpath {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\n\r";
 bool is_blank(char c) { return kBlanks.find(c) != kBlanks.npos; }
-
-// Columns that the bytes take on a terminal, near enough: one for each code point.
-size_t display_width(std::string_view bytes) {
-  return static_cast<size_t>(
-      std::count_if(bytes.begin(), bytes.end(), [](char c) { return (c & '\xc0') != '\x80'; }));
-}
 
 // Bytes of the UTF-8 form of a code point that a \x, \u or \U escape names.
 size_t utf8_size(unsigned long code) {
@@ -86,13 +81,17 @@ size_t offset_in_source(std::string_view source, size_t begin, std::string_view 
   return cursor.at;
 }
 
-// Source text is shown as it stands, but control characters in it must not steer the terminal.
-std::string printable(std::string_view line) {
-  std::string shown(line);
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 && c != '\t') c = '?';
+// A message, of one line or several: those behind the first are indented, so that no text in them
+// looks like an error of its own.
+std::string printable_lines(std::string_view text) {
+  std::string shown;
+  for (;;) {
+    const size_t newline = text.find('\n');
+    shown += printable(text.substr(0, newline));
+    if (newline == text.npos) return shown;
+    shown += "\n    ";
+    text.remove_prefix(newline + 1);
   }
-  return shown;
 }
 
 }  // namespace
@@ -116,6 +115,12 @@ const Node* Node::find_key(std::string_view key) const {
     if (name.text == key) return &name;
   }
   return nullptr;
+}
+
+bool Node::any_unresolved() const {
+  return unresolved || std::ranges::any_of(items, &Node::any_unresolved) ||
+         std::ranges::any_of(entries,
+                             [](const auto& entry) { return entry.second.any_unresolved(); });
 }
 
 Document Document::load(const std::string& path) {
@@ -184,23 +189,16 @@ std::string Document::show_problems() const {
       continue;
     }
     last = problem;
+    const std::string message = printable_lines(problem->message);
+    const std::string hint = printable_lines(problem->hint);
     if (row < 1) {
-      shown += format("{}: error: {}\n", path_, problem->message);
-      if (!problem->hint.empty()) shown += format("    {}\n", problem->hint);
+      shown += format("{}: error: {}\n", printable(path_), message);
+      if (!hint.empty()) shown += format("    {}\n", hint);
       continue;
     }
-    shown += format("{}:{}:{}: error: {}\n", path_, row, column, problem->message);
-    const std::string source = printable(line(row));
-    const size_t before = std::min(static_cast<size_t>(std::max(column - 1, 0)), source.size());
-    const size_t under =
-        std::min(static_cast<size_t>(std::max(problem->length, 1)), source.size() - before);
-    std::string padding;
-    for (const char c : source.substr(0, before)) {
-      if ((c & '\xc0') != '\x80') padding += c == '\t' ? '\t' : ' ';
-    }
-    const size_t width = std::max<size_t>(display_width(source.substr(before, under)), 1);
-    shown += format("{}\n{}^{}{}{}\n", source, padding, std::string(width - 1, '~'),
-                    problem->hint.empty() ? "" : " ", problem->hint);
+    shown += format("{}:{}:{}: error: {}\n", printable(path_), row, column, message);
+    shown += show_excerpt(line(row), static_cast<size_t>(std::max(column - 1, 0)),
+                          static_cast<size_t>(std::max(problem->length, 1)), hint);
   }
   return shown;
 }

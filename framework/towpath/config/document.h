@@ -38,9 +38,10 @@ struct Node {
   bool quoted = false;  // '…' or "…" or a block scalar: text, even if it looks like a number
   bool flow = false;    // a list or map in [ ] or { }
   bool substituted =
-      false;       // holds text that a ${name} stood for: offsets no longer match the source
-  int length = 0;  // bytes in the source line that the value (or key) takes; at least 1
-  std::vector<Node> items;                     // of a list
+      false;  // holds text that a ${name} stood for: offsets no longer match the source
+  bool unresolved = false;  // a ${name} in it has no value, which is a problem already
+  int length = 0;           // bytes in the source line that the value (or key) takes; at least 1
+  std::vector<Node> items;  // of a list
   std::vector<std::pair<Node, Node>> entries;  // of a map, in order; keys are scalars and unique
 
   // Out of line, because here a pair of Nodes is still an incomplete type.
@@ -53,6 +54,7 @@ struct Node {
 
   const Node* find(std::string_view key) const;
   const Node* find_key(std::string_view key) const;
+  bool any_unresolved() const;  // it, or what it holds
 };
 
 // A parsed YAML text and all that was found wrong with it.

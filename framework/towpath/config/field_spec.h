@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "towpath/message/type.h"
+
 namespace towpath {
 
 // What a value in YAML may be. A FieldSpec is data: the check, the defaults, the help text, the
@@ -41,6 +43,9 @@ struct FieldSpec {
   std::vector<std::string> choices;
   std::string result;  // for kExpression: "bool" and so on
   std::string unit;    // shown behind the range, e.g. "rows"
+  // For kColumn, kColumns and kSortKeys: the types that the columns may have; none: any.
+  std::vector<Type> column_types;
+  bool filled = false;  // an empty list, map or text is refused, though the field may be left out
 
   FieldSpec& about(std::string_view text) {
     help = text;
@@ -61,6 +66,14 @@ struct FieldSpec {
   }
   FieldSpec& takes_rest() {
     rest = true;
+    return *this;
+  }
+  FieldSpec& of_type(std::vector<Type> types) {
+    column_types = std::move(types);
+    return *this;
+  }
+  FieldSpec& not_empty() {
+    filled = true;
     return *this;
   }
   FieldSpec& in_unit(std::string_view name_of_unit) {

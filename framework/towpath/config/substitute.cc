@@ -28,7 +28,7 @@ void substitute_scalar(Document& document, Node& node, const Lookup& lookup,
   const std::string text = node.text;
   if (text.find('$') == text.npos) return;
   std::string result;
-  bool changed = false, whole = false;
+  bool changed = false, whole = false, unresolved = false;
   for (size_t at = 0; at < text.size();) {
     if (text[at] != '$' || at + 1 >= text.size() || (text[at + 1] != '$' && text[at + 1] != '{')) {
       result += text[at++];
@@ -44,6 +44,7 @@ void substitute_scalar(Document& document, Node& node, const Lookup& lookup,
     if (end == text.npos) {
       document.add_within(node, at, text.size() - at, "this ${ is never closed",
                           "close it with }; $$ stands for a dollar sign");
+      node.unresolved = true;
       return;
     }
     const size_t length = end + 1 - at;
@@ -57,6 +58,7 @@ void substitute_scalar(Document& document, Node& node, const Lookup& lookup,
       result += inner.substr(dash + 2);
     } else {
       unknown_name(document, node, at, length, name, known);
+      unresolved = true;
     }
     whole = length == text.size();
     at = end + 1;
@@ -64,6 +66,7 @@ void substitute_scalar(Document& document, Node& node, const Lookup& lookup,
   if (!changed) return;
   node.text = std::move(result);
   node.substituted = true;
+  node.unresolved = unresolved;
   if (whole) node.quoted = false;
 }
 

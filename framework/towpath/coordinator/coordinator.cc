@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,24 +26,46 @@
 #include "towpath/coordinator/snapshots.h"
 #include "towpath/coordinator/states.h"
 #include "towpath/host/host.h"
-#include "towpath/input/partial_file.h"
 #include "towpath/memory/arena_view.h"
 #include "towpath/process/keeper.h"
 #include "towpath/run/run_db.h"
 #include "towpath/run/run_folder.h"
 #include "towpath/worker/open_batch.h"
+#include "towpath/worker/unfinished.h"
 
 namespace towpath {
 namespace {
 
-constexpr uint32_t kMaxAttempts = 3;  // of a lease whose worker died by its own doing
-constexpr Millis kStopGrace{
-    4000};  // from the pill to SIGTERM, and from there to SIGKILL half of it
+constexpr uint32_t kMaxDeaths = 3;  // of workers that computed one lease, by their own doing
+// From the pill to SIGTERM; from there to SIGKILL it is half of the first.
+constexpr Millis kStopGrace{4000};
+constexpr Millis kEndGrace{60'000};  // sinks may have much to close
+
+// ZeroMQ aborts the process that has no descriptor left for a new connection, so they are made sure
+// of before anything starts.
+const Plan& enough_descriptors(const Plan& plan) {
+  constexpr rlim_t kPerWorker = 4, kOwn = 64;
+  rlim_t needed = kOwn;
+  for (const PlanStage& stage : plan.stages)
+    needed += kPerWorker * static_cast<rlim_t>(stage.workers);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) throw_errno("getrlimit(RLIMIT_NOFILE)");
+  if (limit.rlim_cur >= needed) return plan;
+  if (limit.rlim_max < needed) {
+    throw Invalid(
+        format("the run needs about {} descriptors, and {} are allowed: raise the limit "
+               "(ulimit -n), or give it fewer workers",
+               needed, limit.rlim_max));
+  }
+  limit.rlim_cur = needed;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) throw_errno("setrlimit(RLIMIT_NOFILE)");
+  return plan;
+}
 
 class Coordinator {
  public:
   Coordinator(const Plan& plan, const RunOptions& options)
-      : plan_(plan),
+      : plan_(enough_descriptors(plan)),
         options_(options),
         signals_(options.handle_signals),
         folder_(RunFolder::create(options.runs, plan.pipeline)),
@@ -64,18 +87,24 @@ class Coordinator {
   }
 
   RunResult run() {
-    // First of all, because a process with threads can't fork; run.db has one.
-    for (Member& member : crew_->members()) crew_->start(member, std::nullopt);
-    db_ = std::make_unique<RunDb>(folder_.file("run.db"));
-    db_->begin(folder_.id(), plan_.pipeline, plan_.config, plan_.config_text, to_bytes(plan_));
+    try {
+      // First of all, because a process with threads can't fork; run.db has one.
+      for (Member& member : crew_->members()) crew_->start(member, std::nullopt);
+      db_ = std::make_unique<RunDb>(folder_.file("run.db"));
+      db_->begin(folder_.id(), plan_.pipeline, plan_.config, plan_.config_text, to_bytes(plan_));
+    } catch (const Error& error) {  // those that were started stop in order
+      fault(error.what());
+    }
     while (!over()) {
       wait();
       try {
         turn();
-      } catch (const Error& error) {
-        // Of a disk that is full, say. What fails while the run stops has nobody left to stop.
-        if (stopping()) throw;
+      } catch (const Error& error) {  // of a disk that is full, say
         fault(error.what());
+      }
+      press_on();
+      if ((state_ == RunState::kEnding || stopping()) && host_.alive() == 0) {
+        change(RunEvent::kAllLeft);
       }
     }
     return close();
@@ -108,12 +137,24 @@ class Coordinator {
   void note(const Member& member, const std::string& text) {
     const std::string name = crew_->name(member);
     log(format("worker {} {}", name, text));
-    if (db_) db_->event(crew_->stage(member).name, name, text);
+    record([&] { db_->event(crew_->stage(member).name, name, text); });
   }
 
   void note(const std::string& text) {
     log(text);
-    if (db_) db_->event("", "", text);
+    record([&] { db_->event("", "", text); });
+  }
+
+  // A run.db that fails stops the run, and is not asked again.
+  template <class F>
+  void record(F write) {
+    if (!db_ || db_failed_) return;
+    try {
+      write();
+    } catch (const Error& error) {
+      db_failed_ = true;
+      fault(error.what());
+    }
   }
 
   void log(const std::string& text) {
@@ -140,22 +181,24 @@ class Coordinator {
     const PlanStage& stage = crew_->stage(member);
     const std::optional<Ledger::Held> held = ledger_.held_by(member.seat);
     const std::string death = describe_death(member, ended, held);
+    // Killed or terminated: from outside, never the data's fault.
+    const bool from_outside = ended.exitcode == -SIGKILL || ended.exitcode == -SIGTERM;
     crew_->forget(member);
-    ledger_.worker_gone(member.seat);
-    if (stopping() || (member.pilled && ended.exitcode == 0)) return;
+    ledger_.worker_gone(member.seat, !from_outside);
+    if (stopping() || (member.pill && ended.exitcode == 0)) return;
     note(member, format("ended: {}", show_exit(ended.exitcode)));
     if (stage.role == Role::kSink) {
-      return fault(death + (publishing_ ? "; outputs may lack, or lie there as .partial files"
-                                        : "; a sink's death ends the run, nothing was published"));
+      return fault(death + (publishing_
+                                ? "; other outputs may have been published, its own may lack"
+                                : "; a sink's death ends the run, nothing was published"));
     }
     if (state_ != RunState::kRunning || ledger_.ended(stage.id))
       return;  // it had nothing left to do
     if (stage.stateful) {
       return fault(death + "; what it had gathered is lost with it, so the run stops");
     }
-    const bool by_kill = ended.exitcode == -SIGKILL;  // from outside: never the data's fault
-    if (held && !by_kill && held->attempt >= kMaxAttempts) return fault(death);
-    if (const std::optional<int> in_a_row = crew_->replace(member, by_kill)) {
+    if (held && !from_outside && held->deaths + 1 >= kMaxDeaths) return fault(death);
+    if (const std::optional<int> in_a_row = crew_->replace(member, from_outside)) {
       fault(format("{}; {} workers of this stage died in a row, and no lease was done", death,
                    *in_a_row));
     }
@@ -170,7 +213,7 @@ class Coordinator {
     text += format(" holding lease {}", held->lease);
     if (held->kind == LeaseKind::kProcess) text += " (" + describe_rows(*held) + ")";
     if (held->kind == LeaseKind::kFinish) text += " (the flush at the end of its input)";
-    return text + format(", attempt {} of {}", held->attempt, kMaxAttempts);
+    return text + format(", attempt {} of {}", held->deaths + 1, kMaxDeaths);
   }
 
   std::string describe_rows(const Ledger::Held& held) {
@@ -202,18 +245,23 @@ class Coordinator {
     Decoder in(bytes);
     switch (message_kind<FromWorker>(in)) {
       case FromWorker::kReady:
-        // Before it spoke, the pill of begin_stop() could not reach it.
-        if (stopping()) {
-          send(member, ToWorker::kPill, Pill::kStop);
+        // Before it spoke, its pill could not reach it.
+        if (member.pill) {
+          send(member, ToWorker::kPill, *member.pill);
           break;
         }
         ledger_.worker_ready(member.seat, towpath::decode<Ready>(in).next_port);
         break;
       case FromWorker::kCommit:
         for (Commit& commit : towpath::decode<std::vector<Commit>>(in)) {
-          if (!ledger_.commit(member.seat, std::move(commit))) continue;
-          crew_->lease_done(member.seat.stage);
+          const bool final = commit.final;
+          if (ledger_.commit(member.seat, std::move(commit)) && final) {
+            crew_->lease_done(member.seat.stage);
+          }
         }
+        break;
+      case FromWorker::kAwake:
+        ledger_.source_awake(member.seat);
         break;
       case FromWorker::kFailed: {
         const Failed failed = towpath::decode<Failed>(in);
@@ -243,7 +291,7 @@ class Coordinator {
     crew_->give_up();
     for (Member& member : crew_->members()) {
       if (!crew_->lives(member)) continue;
-      member.pilled = true;
+      member.pill = pill;
       ledger_.worker_pilled(member.seat);
       send(member, ToWorker::kPill, pill);
     }
@@ -253,6 +301,9 @@ class Coordinator {
 
   void go_on() {
     take_rejects();
+    if (const auto overflow = ledger_.state_overflow(); overflow && !stopping()) {
+      fault(describe_overflow(*overflow));
+    }
     if (state_ == RunState::kRunning) {
       if (ledger_.all_ended()) {
         change(RunEvent::kStagesEnded);
@@ -261,23 +312,22 @@ class Coordinator {
         // Only an empty answer makes it a stall: leases may be at hand.
         send_answers();
         const std::optional<Ledger::Stall> stall = ledger_.stall();
-        if (stall && !ledger_.relieve()) fault(describe_stall(*stall));
+        if (stall && !ledger_.relieve(*stall)) fault(describe_stall(*stall));
       }
     }
     if (state_ == RunState::kPreparing && ledger_.all_prepared()) {
       note("all sinks are prepared");
-      db_->flush();
+      record([this] { db_->flush(); });
+      if (stopping()) return;
+      publishing_ = true;
       change(RunEvent::kPrepared);
       ledger_.begin_commit();
     }
     if (state_ == RunState::kCommitting && ledger_.all_committed()) {
-      publishing_ = true;
       change(RunEvent::kCommitted);
+      stop_began_ = Clock::now();
       pill_all(Pill::kEnd);
     }
-    if ((state_ == RunState::kEnding || stopping()) && host_.alive() == 0)
-      change(RunEvent::kAllLeft);
-    if (stopping()) press_on();
   }
 
   std::string describe_stall(const Ledger::Stall& stall) const {
@@ -297,10 +347,27 @@ class Coordinator {
     return text;
   }
 
+  std::string describe_overflow(const Ledger::Overflow& overflow) const {
+    const PlanStage& stage = plan_.stages[static_cast<size_t>(overflow.stage)];
+    std::string what = format("stage \"{}\" ({}) keeps {} of state", stage.name,
+                              stage.steps.back().kind, show_bytes(overflow.bytes));
+    if (overflow.states > overflow.bytes) {
+      what += format(", all stages together {}", show_bytes(overflow.states));
+    }
+    return format(
+        "{}; memory: {} has room for {}, the rest is for batches on their way; raise memory: in "
+        "the YAML (or --memory), or let the stage keep less: fewer keys, rows or columns",
+        what, show_bytes(plan_.memory), show_bytes(overflow.room));
+  }
+
   void take_rejects() {
     while (const std::optional<Ledger::RejectBatch> reject = ledger_.next_reject()) {
-      rejects_.add(reject->stage, open_batch(reject->batch, view_));
-      ledger_.reject_taken(*reject);
+      ledger_.reject_taken(*reject);  // its blocks stay as they are until the next answer
+      if (!rejects_failed_) {
+        rejects_failed_ = true;
+        rejects_.add(reject->stage, open_batch(reject->batch, view_));
+        rejects_failed_ = false;
+      }
     }
     if (plan_.max_rejects && rejects_.count() > static_cast<int64_t>(*plan_.max_rejects) &&
         !stopping()) {
@@ -312,8 +379,8 @@ class Coordinator {
   }
 
   void fault(const std::string& why) {
-    if (message_.empty() && !stopping()) message_ = why;
-    if (over() || stopping()) return;
+    if (over() || stopping()) return log("while it stops: " + why);
+    if (message_.empty()) message_ = why;
     change(RunEvent::kFault);
     begin_stop();
   }
@@ -325,11 +392,13 @@ class Coordinator {
 
   // Stopping is bounded: pill, SIGTERM, SIGKILL.
   void press_on() {
+    if (!stopping() && state_ != RunState::kEnding) return;
     const auto waited = Clock::now() - stop_began_;
-    if (pressure_ == 0 && waited > kStopGrace) {
+    const Millis grace = stopping() ? kStopGrace : kEndGrace;
+    if (pressure_ == 0 && waited > grace) {
       pressure_ = 1;
       host_.terminate_all();
-    } else if (pressure_ == 1 && waited > kStopGrace + kStopGrace / 2) {
+    } else if (pressure_ == 1 && waited > grace + kStopGrace / 2) {
       pressure_ = 2;
       host_.kill_all();
     }
@@ -357,7 +426,9 @@ class Coordinator {
   void wait() {
     auto until = last_observed_ + options_.interval;
     if (const auto next = crew_->next_start()) until = std::min(until, *next);
-    if (stopping()) until = std::min(until, Clock::now() + Millis{100});
+    if (stopping() || state_ == RunState::kEnding) {
+      until = std::min(until, Clock::now() + Millis{100});
+    }
     const auto left = std::chrono::ceil<Millis>(until - Clock::now()).count();
     pollfd fds[] = {{router_.fd(), POLLIN, 0}, {host_.fd(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}};
     ::poll(fds, 3, static_cast<int>(std::clamp<int64_t>(left, 0, 1000)));
@@ -377,28 +448,26 @@ class Coordinator {
     if (options_.observe) options_.observe(snapshot());
   }
 
-  // Sinks remove theirs when they stop; one that was killed could not.
-  void remove_partial_files() const {
-    for (const PlanStage& stage : plan_.stages) {
-      if (stage.role != Role::kSink) continue;
-      const Object* const path = stage.steps.front().values.find("path");
-      if (path != nullptr && path->is_string()) PartialFile::remove_stray(path->as_string());
-    }
-  }
-
   RunResult close() {
     RunResult result;
-    if (state_ == RunState::kDone) {
-      ledger_.check_balance();
-      result.exit_code = rejects_.count() > 0 ? 3 : 0;
-    } else {
-      result.exit_code = state_ == RunState::kInterrupted ? 130 : 1;
-      if (message_.empty()) message_ = "interrupted";
-      if (!publishing_) remove_partial_files();
+    // Sinks remove theirs when they stop; one that was killed could not.
+    if (state_ != RunState::kDone && !publishing_) remove_unfinished_files(folder_.file("tmp"));
+    if (state_ == RunState::kInterrupted && message_.empty()) message_ = "interrupted";
+    result.exit_code = state_ == RunState::kDone ? 0 : state_ == RunState::kFailed ? 1 : 130;
+    const auto attempt = [this, &result](auto step) {
+      try {
+        step();
+      } catch (const Error& error) {
+        result.exit_code = 1;
+        message_ += (message_.empty() ? "" : "\n") + std::string(error.what());
+      }
+    };
+    if (state_ == RunState::kDone) attempt([this] { ledger_.check_balance(); });
+    attempt([this] { rejects_.finish(); });
+    if (rejects_.count() > 0) {
+      result.rejects = rejects_.path();
+      if (result.exit_code == 0) result.exit_code = 3;
     }
-    rejects_.finish();
-    if (rejects_.count() > 0) result.rejects = rejects_.path();
-    result.message = message_;
     result.folder = folder_.path();
     result.ledger = snapshot();
     std::vector<RunDb::StageRow> rows;
@@ -406,8 +475,13 @@ class Coordinator {
       rows.push_back({stage.name, stage.workers, stage.restarts, stage.leases, stage.in, stage.out,
                       stage.filtered, stage.rejected, stage.bytes});
     }
-    db_->end(result.ledger.status, result.exit_code, message_, std::move(rows));
-    db_->flush();
+    if (db_ && !db_failed_) {
+      attempt([&] {
+        db_->end(result.ledger.status, result.exit_code, message_, std::move(rows));
+        db_->flush();
+      });
+    }
+    result.message = message_;
     folder_.remove_temporary();
     keeper_.release();
     std::error_code ignored;  // a keeper that was killed leaves the folder to us
@@ -438,7 +512,8 @@ class Coordinator {
   Clock::time_point began_, last_observed_{}, stop_began_{};
   int pressure_ = 0;
   int late_signals_ = 0;
-  bool publishing_ = false;  // sinks were told to give files their names
+  bool db_failed_ = false, rejects_failed_ = false;
+  bool publishing_ = false;  // sinks were told to make visible what they prepared
 };
 
 }  // namespace

@@ -18,8 +18,9 @@ namespace towpath {
 //
 // Pace       the first to die is replaced at once; each that follows in a row, with no lease done
 //            in between, waits twice as long, up to a second.
-// Cap        8 deaths of a stage's workers in a row by their own doing, or 64 by SIGKILL, which
-//            comes from outside.
+// Cap        8 deaths of a stage's workers in a row by their own doing, or 64 by SIGKILL or
+// SIGTERM,
+//            which come from outside.
 // Threads    one.
 class Crew {
  public:
@@ -29,7 +30,7 @@ class Crew {
     int incarnation = 0;
     int pid = 0;
     std::optional<Clock::time_point> restart_at{};
-    bool pilled = false;
+    std::optional<Pill> pill{};  // that it was given
   };
   struct Surroundings {
     std::string address;  // where workers find the coordinator

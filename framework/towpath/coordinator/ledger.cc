@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kMaxOpenLeases =
     4096;  // of one stage: what is committed ahead of its turn is bounded
 constexpr uint64_t kPrefetchMicros = 2000;
+constexpr uint64_t kLongMicros = 10'000;
 constexpr size_t kMaxAhead = 32;
 
 }  // namespace
@@ -32,6 +33,7 @@ Ledger::Ledger(const Plan& plan, Arena& arena) : plan_(plan), arena_(arena) {
     record.finished.resize(static_cast<size_t>(ports(record)));
     record.counts.steps.resize(stage.steps.size());
   }
+  find_components();
 }
 
 int Ledger::port_of(const StageRecord& stage, size_t input) const {
@@ -46,10 +48,26 @@ int Ledger::ports(const StageRecord& stage) const {
   return count;
 }
 
-void Ledger::change(SeatRecord& seat, WorkerEvent event) {
-  if (seat.state == WorkerState::kBusy) --computing_;
-  seat.state = kWorkerLifecycle.after(seat.state, event);
-  if (seat.state == WorkerState::kBusy) ++computing_;
+void Ledger::change(Seat seat, WorkerEvent event) {
+  WorkerState& state = seat_of(seat).state;
+  const bool was_busy = state == WorkerState::kBusy;
+  state = kWorkerLifecycle.after(state, event);
+  const int more = int{state == WorkerState::kBusy} - int{was_busy};
+  computing_ += more;
+  computing_in_[stage_of(seat).component] += more;
+}
+
+// Stages that no edge connects never wait for each other.
+void Ledger::find_components() {
+  for (size_t i = 0; i < stages_.size(); ++i) stages_[i].component = i;
+  for (const PlanEdge& edge : plan_.edges) {
+    const size_t from = stages_[static_cast<size_t>(edge.from_stage)].component;
+    const size_t to = stages_[static_cast<size_t>(edge.to_stage)].component;
+    for (StageRecord& stage : stages_) {
+      if (stage.component == to) stage.component = from;
+    }
+  }
+  computing_in_.resize(stages_.size());
 }
 
 Ledger::LeaseRecord* Ledger::find_lease(StageRecord& stage, uint64_t id) {
@@ -63,13 +81,15 @@ Ledger::LeaseRecord* Ledger::find_lease(StageRecord& stage, uint64_t id) {
 // ── events ──
 
 void Ledger::worker_ready(Seat seat, int next_port) {
-  change(seat_of(seat), WorkerEvent::kReady);
+  change(seat, WorkerEvent::kReady);
   if (stage_of(seat).next_port < 0) stage_of(seat).next_port = next_port;
 }
 
-void Ledger::worker_gone(Seat seat) {
+void Ledger::worker_gone(Seat seat, bool own_doing) {
   StageRecord& stage = stage_of(seat);
   SeatRecord& place = seat_of(seat);
+  stage.source_idle = false;  // whoever comes next finds out for itself
+  if (own_doing && !place.leases.empty()) ++find_lease(stage, place.leases.front())->deaths;
   for (const uint64_t id : std::exchange(place.leases, {})) {
     LeaseRecord& lease = *find_lease(stage, id);
     lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kDeath);
@@ -82,14 +102,17 @@ void Ledger::worker_gone(Seat seat) {
     lease.seat = -1;
     ++lease.attempt;
   }
+  take_state(stage, place, 0);
   work_.erase(seat);  // leased, but not sent
   std::erase_if(rooms_, [seat](const GrantedRoom& room) { return room.seat == seat; });
-  change(place, WorkerEvent::kExit);
+  change(seat, WorkerEvent::kExit);
 }
 
-void Ledger::worker_restarted(Seat seat) { change(seat_of(seat), WorkerEvent::kRestart); }
+void Ledger::worker_restarted(Seat seat) { change(seat, WorkerEvent::kRestart); }
 
-void Ledger::worker_pilled(Seat seat) { change(seat_of(seat), WorkerEvent::kPill); }
+void Ledger::worker_pilled(Seat seat) { change(seat, WorkerEvent::kPill); }
+
+void Ledger::source_awake(Seat seat) { stage_of(seat).source_idle = false; }
 
 bool Ledger::commit(Seat seat, Commit&& commit) {
   StageRecord& stage = stage_of(seat);
@@ -105,11 +128,12 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
     throw Invalid(
         format("lease {} was committed for other partitions than it was given", lease.id));
   }
+  check_outputs(stage, lease, commit);
   if (lease.state == LeaseState::kWaiting) {
     // Room granted ahead reached the worker when it had just asked: it goes on already.
     lease.want.reset();
     lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
-    change(place, WorkerEvent::kRoom);
+    change(seat, WorkerEvent::kRoom);
   }
   apply_outputs(stage, lease, std::move(commit.outputs));
   StageCounts& counts = stage.counts;
@@ -120,23 +144,21 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
   }
   for (const auto& [name, amount] : commit.counters) counts.counters[name] += amount;
   counts.busy_us += commit.busy_us;
+  take_state(stage, place, commit.state);
   if (commit.final) {
-    close_lease(stage, lease, place, commit);
+    close_lease(stage, lease, seat, commit);
   } else {
     ++lease.parts;
+    lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kPart);
     if (commit.cursor) {
       lease.cursor = *commit.cursor;
       std::fill(lease.applied.begin(), lease.applied.end(), 0);
     }
     lease.wants_more = true;
     if (commit.want) {
-      if (commit.want->output < 0 ||
-          static_cast<size_t>(commit.want->output) >= stage.outputs.size()) {
-        throw Invalid("a worker wants room on an output that does not exist");
-      }
       lease.want = commit.want;
       lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kWant);
-      change(place, WorkerEvent::kWant);
+      change(seat, WorkerEvent::kWant);
     }
   }
   take_turns(stage);
@@ -144,28 +166,61 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
   return true;
 }
 
+// All of it, before anything is applied.
+void Ledger::check_outputs(const StageRecord& stage, const LeaseRecord& lease,
+                           const Commit& commit) const {
+  const auto exists = [&stage](int output) {
+    return output >= 0 && static_cast<size_t>(output) < stage.outputs.size();
+  };
+  if (commit.want && !exists(commit.want->output)) {
+    throw Invalid(format("lease {} wants room on output {}, which does not exist", lease.id,
+                         commit.want->output));
+  }
+  std::vector<uint64_t> taken;  // a block holds one batch
+  for (const OutBatch& out : commit.outputs) {
+    const BatchName& batch = out.batch;
+    if (!exists(out.output)) {
+      throw Invalid(format("lease {} was committed to output {}, which does not exist", lease.id,
+                           out.output));
+    }
+    if (batch.rows < 0 || batch.blocks.size() > 1 ||
+        (batch.blocks.empty() != !batch.image.empty()) ||
+        (batch.blocks.empty() && batch.image.size() != batch.size)) {
+      throw Invalid(
+          format("lease {} was committed with a batch that can't be: {} rows, {} blocks, "
+                 "{} of {} bytes in the message",
+                 lease.id, batch.rows, batch.blocks.size(), batch.image.size(), batch.size));
+    }
+    if (batch.blocks.empty()) continue;
+    const Block& block = batch.blocks.front();
+    const bool granted = std::ranges::any_of(lease.grants, [&](const Grant& grant) {
+      return grant.output == out.output && grant.block.offset == block.offset &&
+             grant.block.size == block.size;
+    });
+    if (!granted || batch.size > block.size ||
+        std::ranges::find(taken, block.offset) != taken.end()) {
+      throw Invalid(
+          format("lease {} was committed with {} bytes in the block of {} bytes at {}, "
+                 "which was not granted to its output {}",
+                 lease.id, batch.size, block.size, block.offset, out.output));
+    }
+    taken.push_back(block.offset);
+  }
+}
+
 void Ledger::apply_outputs(StageRecord& stage, LeaseRecord& lease,
                            std::vector<OutBatch>&& outputs) {
   for (OutBatch& out : outputs) {
-    if (out.output < 0 || static_cast<size_t>(out.output) >= stage.outputs.size()) {
-      throw Invalid("a worker committed to an output that does not exist");
-    }
     const size_t number = static_cast<size_t>(out.output);
     OutputRecord& output = stage.outputs[number];
     if (out.batch.blocks.empty()) {
       charge(output, charge_of(out.batch));
     } else {
-      const Block& block = out.batch.blocks.front();
-      const auto granted =
-          std::find_if(lease.grants.begin(), lease.grants.end(), [&](const Grant& grant) {
-            return grant.output == out.output && grant.block.offset == block.offset &&
-                   grant.block.size == block.size;
-          });
-      if (granted == lease.grants.end() || out.batch.size > block.size) {
-        throw Invalid("a worker committed a block that it was not granted");
-      }
-      lease.grants.erase(granted);
-      output.usual_bytes = std::max<uint64_t>(output.usual_bytes, block.size);
+      const uint64_t offset = out.batch.blocks.front().offset;
+      std::erase_if(lease.grants,
+                    [offset](const Grant& grant) { return grant.block.offset == offset; });
+      lease.largest[number] = std::max(lease.largest[number], out.batch.size);
+      output.usual_bytes = std::max(output.usual_bytes, out.batch.size);
     }
     ++lease.applied[number];
     ++lease.made[number];
@@ -173,22 +228,16 @@ void Ledger::apply_outputs(StageRecord& stage, LeaseRecord& lease,
   }
 }
 
-void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, SeatRecord& seat,
-                         const Commit& commit) {
+void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, Seat seat, const Commit& commit) {
   for (const Grant& grant : std::exchange(lease.grants, {})) {
     give_back(stage.outputs[static_cast<size_t>(grant.output)], grant.block);
   }
   // What a lease usually makes: rises at once, falls slowly.
   for (size_t number = 0; number + 1 < stage.outputs.size(); ++number) {
     OutputRecord& output = stage.outputs[number];
-    uint64_t largest = 0;
-    for (const OutBatch& out : lease.outputs) {
-      if (out.output == static_cast<int>(number) && !out.batch.blocks.empty()) {
-        largest = std::max(largest, out.batch.size);
-      }
-    }
     if (lease.made[number] == 0) continue;
-    output.usual_bytes = std::max(largest, output.usual_bytes - output.usual_bytes / 8);
+    output.usual_bytes =
+        std::max(lease.largest[number], output.usual_bytes - output.usual_bytes / 8);
     if (output.usual_bytes < kInlineBytes) output.usual_bytes = 0;
     output.usual_count = std::max(lease.made[number], output.usual_count - 1);
   }
@@ -205,6 +254,7 @@ void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, SeatRecord& sea
     case LeaseKind::kRead:
       stage.token = commit.cursor;
       stage.source_ended = stage.source_ended || commit.ended;
+      stage.source_idle = commit.idle && !commit.ended;
       stage.counts.done = commit.done;
       stage.counts.total = commit.total;
       break;
@@ -221,12 +271,13 @@ void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, SeatRecord& sea
       break;
   }
   ++stage.counts.leases;
-  seat.us_per_lease =
-      seat.us_per_lease == 0 ? commit.busy_us : (seat.us_per_lease * 7 + commit.busy_us) / 8;
+  SeatRecord& place = seat_of(seat);
+  place.us_per_lease =
+      place.us_per_lease == 0 ? commit.busy_us : (place.us_per_lease * 7 + commit.busy_us) / 8;
   lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kCommit);
   lease.seat = -1;
-  seat.leases.pop_front();
-  if (seat.leases.empty()) change(seat, WorkerEvent::kCommitLast);
+  place.leases.pop_front();
+  if (place.leases.empty()) change(seat, WorkerEvent::kCommitLast);
 }
 
 // ── leases ──
@@ -240,6 +291,7 @@ Ledger::LeaseRecord& Ledger::new_lease(StageRecord& stage, LeaseKind kind, Seque
   lease.port = port;
   lease.applied.resize(stage.outputs.size());
   lease.made.resize(stage.outputs.size());
+  lease.largest.resize(stage.outputs.size());
   return lease;
 }
 
@@ -251,14 +303,14 @@ Ledger::LeaseRecord* Ledger::returned_lease(StageRecord& stage) {
   throw Bug("a returned lease is among its stage's leases");
 }
 
-// Room for a lease that is not the lowest: it must not take what the lowest counts on.
+// Whether there is room for what one lease more may put out in messages, which ask for none; and,
+// unless it will be the lowest, for a usual block: it must not take what the lowest counts on.
 bool Ledger::can_open(const StageRecord& stage) const {
-  if (stage.leases.empty()) return true;
+  const bool lowest = stage.leases.empty();
   if (stage.leases.size() >= kMaxOpenLeases) return false;
   for (size_t number = 0; number + 1 < stage.outputs.size(); ++number) {
     const OutputRecord& output = stage.outputs[number];
-    if (!output.edges.empty() &&
-        !has_room(output, std::max(output.usual_bytes, kInlineBytes), false)) {
+    if (!output.edges.empty() && !has_room(output, lowest ? 0 : output.usual_bytes, lowest)) {
       return false;
     }
   }
@@ -268,7 +320,7 @@ bool Ledger::can_open(const StageRecord& stage) const {
 bool Ledger::has_work(StageRecord& stage) {
   if (returned_lease(stage) != nullptr) return true;
   if (!can_open(stage)) return false;
-  if (stage.plan->role == Role::kSource) return !stage.source_ended;
+  if (stage.plan->role == Role::kSource) return !stage.source_ended && !stage.source_idle;
   return pick_input(stage) || port_to_finish(stage);
 }
 
@@ -284,7 +336,7 @@ bool Ledger::lease_one(Seat seat) {
   }
   if (!can_open(stage)) return false;
   if (stage.plan->role == Role::kSource) {
-    if (stage.source_ended) return false;
+    if (stage.source_ended || stage.source_idle) return false;
     hand_out(seat, new_lease(stage, LeaseKind::kRead, {stage.plan->id, stage.next_read++}, 0));
     return true;
   }
@@ -308,6 +360,8 @@ bool Ledger::lease_one(Seat seat) {
 
 size_t Ledger::depth_for(const StageRecord& stage, const SeatRecord& seat) const {
   if (stage.next_port >= 0 || seat.us_per_lease == 0) return 1;
+  // A long one would be bound to a busy worker while a sibling may soon be idle.
+  if (seat.us_per_lease > kLongMicros) return 1;
   return std::clamp<size_t>(kPrefetchMicros / seat.us_per_lease + 1, 2, kMaxAhead);
 }
 
@@ -365,8 +419,11 @@ void Ledger::reject_taken(const RejectBatch& reject) {
 // ── the end ──
 
 bool Ledger::all_ended() const {
-  return std::all_of(stages_.begin(), stages_.end(),
-                     [](const StageRecord& stage) { return stage.ended; });
+  return std::all_of(stages_.begin(), stages_.end(), [](const StageRecord& stage) {
+    // A sink that nothing reaches may not even be open yet.
+    return stage.ended &&
+           (stage.plan->role != Role::kSink || stage.seats.front().state == WorkerState::kIdle);
+  });
 }
 
 void Ledger::begin_prepare() {
@@ -398,21 +455,35 @@ bool Ledger::all_committed() const {
 }
 
 std::optional<Ledger::Stall> Ledger::stall() const {
-  if (computing_ > 0 || all_ended() || !rejects_.empty()) return std::nullopt;
-  Stall stall;
+  if (!rejects_.empty()) return std::nullopt;
+  // Per component: may still go on by itself, is not at its end, waits.
+  std::vector<bool> moves(stages_.size()), open(stages_.size());
   for (const StageRecord& stage : stages_) {
+    if (stage.ended) continue;
+    open[stage.component] = true;
+    if (stage.source_idle) moves[stage.component] = true;
     for (const SeatRecord& seat : stage.seats) {
-      if (seat.state == WorkerState::kStarting || seat.state == WorkerState::kGone)
-        return std::nullopt;
-    }
-    for (const LeaseRecord& lease : stage.leases) {
-      if (lease.state != LeaseState::kWaiting) continue;
-      stall.waiting += format("\n  stage \"{}\" waits for {} bytes of room", stage.plan->name,
-                              lease.want->bytes);
-      break;
+      if (seat.state == WorkerState::kStarting || seat.state == WorkerState::kGone) {
+        moves[stage.component] = true;
+      }
     }
   }
-  return stall;
+  for (size_t component = 0; component < stages_.size(); ++component) {
+    if (!open[component] || moves[component] || computing_in_[component] > 0) continue;
+    Stall stall;
+    stall.component = component;
+    for (const StageRecord& stage : stages_) {
+      if (stage.component != component) continue;
+      const auto waits = std::ranges::find_if(stage.leases, [](const LeaseRecord& lease) {
+        return lease.state == LeaseState::kWaiting;
+      });
+      if (waits == stage.leases.end()) continue;
+      stall.waiting += format("\n  stage \"{}\" waits for {} bytes of room", stage.plan->name,
+                              waits->want->bytes);
+    }
+    return stall;
+  }
+  return std::nullopt;
 }
 
 // ── counts ──
@@ -438,7 +509,7 @@ std::optional<Ledger::Held> Ledger::held_by(Seat seat) {
   const SeatRecord& place = seat_of(seat);
   if (place.leases.empty()) return std::nullopt;
   const LeaseRecord& lease = *find_lease(stage, place.leases.front());
-  Held held{lease.id, lease.kind, lease.attempt, 0, 0, {}};
+  Held held{lease.id, lease.kind, lease.deaths, 0, 0, {}};
   if (lease.input) {
     held.first_row = lease.input->first_row;
     held.rows = lease.input->name.rows;

@@ -23,10 +23,14 @@
 // Room       an edge holds at most its share of the arena. The lowest uncommitted lease of a stage
 //            has a reserve that the others can't take, and its parts are released at once: so it
 //            always goes on.
+// State      what stages keep between batches counts against `memory:`; each commit tells it. As
+//            states grow, the arena's limit and the edges' shares shrink, down to what edges can't
+//            do without; states that need more than the rest end the run.
 // Death      what a dead worker held is leased again before anything else, first to last, to a
 //            worker that holds nothing; outputs of its parts that were applied stand, and are
 //            skipped.
-// Cost       an event costs O(stages + workers), whatever lies on the edges.
+// Cost       an event costs O(stages + workers), whatever lies on the edges; after a death also the
+//            open leases of its stage, of which there are at most some thousands.
 // Threads    one.
 
 namespace towpath {
@@ -57,9 +61,12 @@ class Ledger {
   // False: the commit was stale, nothing changed. Throws Invalid for one that can't be true (a
   // block not granted, an output that does not exist): the worker is broken and must be killed.
   bool commit(Seat seat, Commit&& commit);
-  // The process of this seat has ended; what it held is taken back. `restart`: another will come.
-  void worker_gone(Seat seat);
+  // The process of this seat has ended; what it held is taken back. `own_doing`: not by a signal
+  // from outside, so the lease that it computed is under suspicion.
+  void worker_gone(Seat seat, bool own_doing);
   void worker_restarted(Seat seat);
+  // A source that had nothing to read may have something now.
+  void source_awake(Seat seat);
   void worker_pilled(Seat seat);
 
   // ── answers ──
@@ -83,20 +90,30 @@ class Ledger {
   std::optional<RejectBatch> next_reject();
   void reject_taken(const RejectBatch& reject);
 
-  // All stages but the sinks' preparation have ended.
+  // All stages have ended, and the sinks are there to be prepared.
   bool all_ended() const;
   void begin_prepare();
   bool all_prepared() const;
   void begin_commit();
   bool all_committed() const;
 
-  // Nothing runs, nothing can be granted, and it is not the end. None: it goes on.
+  // In a part of the graph that hangs together nothing runs, nothing can be granted, and it is not
+  // the end. None: it goes on.
   struct Stall {
     std::string waiting;  // who waits for how much room; empty: nobody does
+    size_t component = 0;
   };
   std::optional<Stall> stall() const;
   // In a stall: gives the lowest waiting lease room beyond its edge's share, if the arena has it.
-  bool relieve();
+  bool relieve(const Stall& stall);
+
+  // States that have grown past what memory has for them; none: they fit.
+  struct Overflow {
+    int stage = 0;                  // whose state is the largest
+    uint64_t bytes = 0;             // of it, in all members of its pool
+    uint64_t states = 0, room = 0;  // of all stages, and what there is for them
+  };
+  std::optional<Overflow> state_overflow() const;
 
   // ── what the view and the closing ledger show ──
   struct StageCounts {
@@ -105,6 +122,7 @@ class Ledger {
     std::vector<StepCounts> steps;
     std::map<std::string, uint64_t> counters;
     uint64_t done = 0, total = 0;  // a source's progress
+    uint64_t state = 0;            // the most that its state was
   };
   const StageCounts& counts(int stage) const { return stages_[static_cast<size_t>(stage)].counts; }
   WorkerState state(Seat seat) const;
@@ -122,7 +140,7 @@ class Ledger {
   struct Held {
     uint64_t lease = 0;
     LeaseKind kind = LeaseKind::kProcess;
-    uint32_t attempt = 0;
+    uint32_t deaths = 0;  // of workers that computed it before, by their own doing
     int64_t first_row = 0, rows = 0;
     BatchName batch;
   };
@@ -154,10 +172,12 @@ class Ledger {
     size_t from_input = 0;  // which of the stage's inputs it came by
     int seat = -1;
     uint32_t attempt = 1;
-    uint32_t parts = 0;  // applied
+    uint32_t parts = 0;   // applied
+    uint32_t deaths = 0;  // of workers that computed it, by their own doing
     std::string cursor;
     std::vector<uint64_t> applied;  // per output (and rejects): batches since the cursor
     std::vector<uint64_t> made;     // the same since the lease began
+    std::vector<uint64_t> largest;  // bytes of a batch in a block, since the lease began
     bool wants_more = false;        // a part was applied: its next blocks may be granted ahead
     std::vector<Grant> grants;      // blocks that the worker may fill
     std::deque<OutBatch> outputs;   // committed, not released: their turn has not come
@@ -167,6 +187,7 @@ class Ledger {
     WorkerState state = WorkerState::kStarting;
     std::deque<uint64_t> leases;  // first: the one it computes
     uint64_t us_per_lease = 0;    // measured; 0: unknown
+    uint64_t state_bytes = 0;     // of the stage's own state
   };
   struct OutputRecord {
     std::vector<int> edges;
@@ -176,12 +197,13 @@ class Ledger {
   };
   struct StageRecord {
     const PlanStage* plan = nullptr;
+    size_t component = 0;  // of the graph, in which all is connected
     std::vector<SeatRecord> seats;
     std::vector<OutputRecord> outputs;  // the last is the rejects
     std::deque<LeaseRecord> leases;     // in order; the front is the lowest that is not closed
     int returned = 0;                   // of them: taken back, to be leased again
     uint64_t next_read = 0;             // sources: number of the next read
-    bool source_ended = false;
+    bool source_ended = false, source_idle = false;
     std::optional<std::string> token;
     std::vector<bool> finished;  // per port: its finish is committed
     int next_port = -1;
@@ -204,7 +226,8 @@ class Ledger {
     return edges_[static_cast<size_t>(stage.plan->inputs[input])];
   }
 
-  void change(SeatRecord& seat, WorkerEvent event);  // keeps computing_ right
+  void find_components();
+  void change(Seat seat, WorkerEvent event);  // keeps computing_ right
   static uint64_t owned_by(const StageRecord& stage) {
     return stage.plan->steps.front().context.partitions;
   }
@@ -212,7 +235,7 @@ class Ledger {
   int port_of(const StageRecord& stage, size_t input) const;
 
   // Room (ledger_room.cc).
-  bool has_room(const OutputRecord& output, uint64_t bytes, bool lowest) const;
+  bool has_room(const OutputRecord& output, uint64_t wanted, bool lowest) const;
   std::optional<Block> take_room(OutputRecord& output, uint64_t bytes);
   // What a batch takes of its edge's share: its block, or its image and name where that travels in
   // messages.
@@ -220,6 +243,8 @@ class Ledger {
     constexpr uint64_t kNameBytes = 256;
     return batch.blocks.empty() ? batch.image.size() + kNameBytes : batch.blocks.front().size;
   }
+  uint64_t share_of(const EdgeRecord& edge) const;
+  void take_state(StageRecord& stage, SeatRecord& seat, uint64_t bytes);
   void charge(OutputRecord& output, uint64_t bytes);
   void discharge(OutputRecord& output, uint64_t bytes);
   void give_back(OutputRecord& output, const Block& block);
@@ -228,6 +253,7 @@ class Ledger {
   void add_grants(StageRecord& stage, LeaseRecord& lease);
   void give_room(StageRecord& stage, LeaseRecord& lease, const Block& block);
   void grant_rooms(StageRecord& stage);
+  bool relieve_one(const Stall& stall);
   bool is_lowest(const StageRecord& stage, const LeaseRecord& lease) const {
     return &stage.leases.front() == &lease;
   }
@@ -250,8 +276,10 @@ class Ledger {
   void end_if_done(StageRecord& stage);
 
   size_t depth_for(const StageRecord& stage, const SeatRecord& seat) const;
+  void check_outputs(const StageRecord& stage, const LeaseRecord& lease,
+                     const Commit& commit) const;
   void apply_outputs(StageRecord& stage, LeaseRecord& lease, std::vector<OutBatch>&& outputs);
-  void close_lease(StageRecord& stage, LeaseRecord& lease, SeatRecord& seat, const Commit& commit);
+  void close_lease(StageRecord& stage, LeaseRecord& lease, Seat seat, const Commit& commit);
 
   const Plan& plan_;
   Arena& arena_;
@@ -263,7 +291,9 @@ class Ledger {
   std::vector<GrantedRoom> rooms_;
   std::vector<uint64_t> in_hand_;  // scratch
   uint64_t next_lease_ = 1;
-  int computing_ = 0;  // workers that count toward `cores`
+  int computing_ = 0;              // workers that count toward `cores`
+  std::vector<int> computing_in_;  // of them, per component
+  uint64_t states_ = 0;            // bytes of all states
 };
 
 }  // namespace towpath

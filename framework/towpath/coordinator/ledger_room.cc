@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <string_view>
 
 #include "towpath/coordinator/ledger.h"
 
@@ -16,7 +18,8 @@ uint64_t reserve_of(uint64_t room) { return std::min(kReserve, room / 2); }
 
 }  // namespace
 
-bool Ledger::has_room(const OutputRecord& output, uint64_t bytes, bool lowest) const {
+bool Ledger::has_room(const OutputRecord& output, uint64_t wanted, bool lowest) const {
+  const uint64_t bytes = wanted < kInlineBytes ? kInlineBytes : arena_.size_for(wanted);
   const auto fits = [bytes, lowest](uint64_t used, uint64_t room) {
     // What alone fills an edge may go when nothing else is there.
     if (lowest && used == 0) return true;
@@ -25,8 +28,40 @@ bool Ledger::has_room(const OutputRecord& output, uint64_t bytes, bool lowest) c
   if (output.edges.empty()) return fits(output.used, kRejectRoom);
   return std::all_of(output.edges.begin(), output.edges.end(), [&](int number) {
     const EdgeRecord& edge = edges_[static_cast<size_t>(number)];
-    return fits(edge.used, edge.plan->room);
+    return fits(edge.used, share_of(edge));
   });
+}
+
+// What states take, edges give up together, each by its part; but none gives up what it needs.
+uint64_t Ledger::share_of(const EdgeRecord& edge) const {
+  if (states_ == 0) return edge.plan->room;
+  const uint64_t left = plan_.memory - std::min(states_, plan_.memory - plan_.memory_edges);
+  return static_cast<uint64_t>(static_cast<double>(edge.plan->room) *
+                               (static_cast<double>(left) / static_cast<double>(plan_.memory)));
+}
+
+void Ledger::take_state(StageRecord& stage, SeatRecord& seat, uint64_t bytes) {
+  if (bytes == seat.state_bytes) return;
+  states_ += bytes - seat.state_bytes;
+  seat.state_bytes = bytes;
+  uint64_t all = 0;
+  for (const SeatRecord& each : stage.seats) all += each.state_bytes;
+  stage.counts.state = std::max(stage.counts.state, all);
+  arena_.set_limit(std::max(plan_.memory - std::min(plan_.memory, states_), plan_.memory_edges));
+}
+
+std::optional<Ledger::Overflow> Ledger::state_overflow() const {
+  const uint64_t room = plan_.memory - plan_.memory_edges;
+  if (states_ <= room) return std::nullopt;
+  std::map<std::string_view, Overflow> by_name;  // the members of a pool have one name
+  const Overflow* most = nullptr;
+  for (const StageRecord& stage : stages_) {
+    Overflow& entry = by_name.try_emplace(stage.plan->name).first->second;
+    entry.stage = stage.plan->id;
+    for (const SeatRecord& seat : stage.seats) entry.bytes += seat.state_bytes;
+    if (most == nullptr || entry.bytes > most->bytes) most = &entry;
+  }
+  return Overflow{most->stage, most->bytes, states_, room};
 }
 
 void Ledger::charge(OutputRecord& output, uint64_t bytes) {
@@ -88,7 +123,7 @@ void Ledger::give_room(StageRecord& stage, LeaseRecord& lease, const Block& bloc
   lease.want.reset();
   lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
   const Seat seat{stage.plan->id, lease.seat};
-  change(seat_of(seat), WorkerEvent::kRoom);
+  change(seat, WorkerEvent::kRoom);
   rooms_.push_back({seat, {lease.id, lease.attempt, grant}});
 }
 
@@ -120,9 +155,18 @@ void Ledger::grant_rooms(StageRecord& stage) {
   }
 }
 
-bool Ledger::relieve() {
+bool Ledger::relieve(const Stall& stall) {
+  // One block more than states leave is better than to stand still: it is given back soon.
+  const uint64_t limit = arena_.limit();
+  arena_.set_limit(plan_.memory);
+  const bool relieved = relieve_one(stall);
+  arena_.set_limit(limit);
+  return relieved;
+}
+
+bool Ledger::relieve_one(const Stall& stall) {
   for (StageRecord& stage : stages_) {
-    if (stage.leases.empty()) continue;
+    if (stage.component != stall.component || stage.leases.empty()) continue;
     LeaseRecord& lease = stage.leases.front();
     if (lease.state != LeaseState::kWaiting) continue;
     OutputRecord& output = stage.outputs[static_cast<size_t>(lease.want->output)];
@@ -151,7 +195,7 @@ void Ledger::hand_out(Seat seat, LeaseRecord& lease) {
     add_grants(stage, lease);
   }
   place.leases.push_back(lease.id);
-  change(place, WorkerEvent::kLease);
+  change(seat, WorkerEvent::kLease);
   Lease message;
   message.id = lease.id;
   message.attempt = lease.attempt;

@@ -15,7 +15,9 @@
 #include "towpath/base/format.h"
 #include "towpath/base/session.h"
 #include "towpath/base/unique_fd.h"
+#include "towpath/base/write_all.h"
 #include "towpath/coordinator/planning.h"
+#include "towpath/host/host.h"
 #include "towpath/message/json.h"
 #include "towpath/process/keeper.h"
 #include "towpath/process/process.h"
@@ -45,12 +47,7 @@ void coordinate(std::string plan, std::string runs, Descriptor out) {
   } catch (const std::exception& error) {
     outcome.error = error.what();
   }
-  const std::string bytes = to_bytes(outcome);
-  for (std::string_view rest = bytes; !rest.empty();) {
-    const ssize_t written = ::write(fd.get(), rest.data(), rest.size());
-    if (written < 0) throw_errno("write(the run's outcome)");
-    rest.remove_prefix(static_cast<size_t>(written));
-  }
+  write_all(fd.get(), to_bytes(outcome), "the run's outcome");
 }
 
 // The coordinator as a child of the program.
@@ -85,8 +82,8 @@ class Running {
     }
     process_->join();
     if (bytes.empty()) {
-      throw Error(format("the coordinator (pid {}) died with exit code {}", process_->pid(),
-                         process_->exitcode().value_or(0)));
+      throw Error(format("the coordinator (pid {}) ended by {} before it could tell the outcome",
+                         process_->pid(), show_exit(process_->exitcode().value_or(0))));
     }
     Outcome outcome = from_bytes<Outcome>(bytes);
     if (!outcome.error.empty()) throw Error(outcome.error);
@@ -234,6 +231,7 @@ RunResult Pipeline::run() {
 // ── rows ──
 
 struct Pipeline::Rows::State {
+  Session session = Session::create_own();
   UniqueFd listening, socket;
   std::optional<Keeper> keeper;
   std::optional<Running> running;
@@ -257,10 +255,9 @@ const RunResult& Pipeline::Rows::result() const {
 }
 
 Pipeline::Rows Pipeline::rows(const Stage& stage) {
-  const Session session = Session::create_own();
   auto state = std::make_unique<Rows::State>();
-  state->keeper.emplace(session.folder());
-  const std::string path = session.folder() + "/rows";
+  state->keeper.emplace(state->session.folder());
+  const std::string path = state->session.folder() + "/rows";
   sockaddr_un here{};
   here.sun_family = AF_UNIX;
   if (path.size() >= sizeof here.sun_path)

@@ -1,23 +1,22 @@
 #include "towpath/coordinator/planning.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
 
 #include "towpath/base/cpu_count.h"
 #include "towpath/base/log.h"
+#include "towpath/base/memory_size.h"
 #include "towpath/graph/planner.h"
 #include "towpath/host/plugin_child.h"
 #include "towpath/input/glob.h"
+#include "towpath/input/output_path.h"
 
 namespace towpath {
 
 PlanOptions options_here() {
   PlanOptions options;
   options.cpu_count = cpu_count();
-  options.total_memory = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-                         static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  options.total_memory = memory_size();
   options.now_micros = std::chrono::duration_cast<std::chrono::microseconds>(
                            std::chrono::system_clock::now().time_since_epoch())
                            .count();
@@ -27,6 +26,11 @@ PlanOptions options_here() {
     return value;
   };
   options.check_path = [](const std::string& pattern) { find_files({pattern}); };
+  options.name_output = [](const std::string& path) {
+    check_output_path(path);
+    return real_path(path);
+  };
+  options.would_read = would_find;
   return options;
 }
 

@@ -8,6 +8,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/write_all.h"
 #include "towpath/message/json.h"
 
 namespace towpath {
@@ -39,11 +40,7 @@ void RejectFile::add(int stage, const Batch& rejects) {
     first_ += format("stage \"{}\": {}", rejects.strings("stage")[0], rejects.strings("reason")[0]);
   }
   count_ += rejects.rows();
-  for (std::string_view rest = text; !rest.empty();) {
-    const ssize_t written = ::write(file.get(), rest.data(), rest.size());
-    if (written < 0) throw_errno(format("write({})", part(stage)));
-    rest.remove_prefix(static_cast<size_t>(written));
-  }
+  write_all(file.get(), text, part(stage));
 }
 
 void RejectFile::finish() {

@@ -16,6 +16,7 @@ Signals::Signals(bool wanted) {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);  // the terminal was closed
   if (::pthread_sigmask(SIG_BLOCK, &set, &old_) != 0) throw_errno("pthread_sigmask");
   fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd_) throw_errno("signalfd");

@@ -7,7 +7,8 @@
 
 namespace towpath {
 
-// SIGINT and SIGTERM as a descriptor while it lives; the thread's old mask comes back at its end.
+// SIGINT, SIGTERM and SIGHUP as a descriptor while it lives; the thread's old mask comes back at
+// its end.
 class Signals {
  public:
   explicit Signals(bool wanted);  // false: they keep their action, and fd() is -1

@@ -10,7 +10,7 @@ Snapshot take_snapshot(const Plan& plan, const Ledger& ledger, const Arena& aren
   snapshot.pipeline = plan.pipeline;
   snapshot.arena_used = arena.used();
   snapshot.arena_peak = arena.peak();
-  snapshot.arena_limit = arena.limit();
+  snapshot.arena_limit = plan.memory;
   uint64_t bytes_read = 0;
   for (const PlanStage& stage : plan.stages) {
     auto row = std::find_if(snapshot.stages.begin(), snapshot.stages.end(),
@@ -30,6 +30,7 @@ Snapshot take_snapshot(const Plan& plan, const Ledger& ledger, const Arena& aren
     row->counts_filtered = std::all_of(stage.steps.begin(), stage.steps.end(),
                                        [](const Step& step) { return step.row_to_row; });
     row->bytes += static_cast<int64_t>(counts.bytes);
+    row->state += static_cast<int64_t>(counts.state);
     row->busy_seconds += static_cast<double>(counts.busy_us) / 1e6;
     for (const int edge : stage.inputs)
       row->queued += static_cast<int64_t>(ledger.edge_counts(edge).queued);

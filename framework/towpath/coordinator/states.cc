@@ -3,12 +3,12 @@
 namespace towpath {
 namespace {
 
-constexpr uint8_t kIgn = 254;
-constexpr uint8_t kBug = 255;
+constexpr uint8_t kIgn = kIgnoreEvent;
+constexpr uint8_t kBug = kBugEvent;
 
 template <class State>
 constexpr uint8_t to(State state) {
-  return static_cast<uint8_t>(state);
+  return static_cast<uint8_t>(static_cast<uint8_t>(state) + 1);
 }
 
 }  // namespace
@@ -21,9 +21,9 @@ std::string Lifecycle<State, Event, States, Events>::show() const {
   for (size_t state = 0; state < States; ++state) {
     text += format("{:<14}", states[state]);
     for (const uint8_t answer : next[state]) {
-      text += format("{:<14}", answer == kIgnore ? "ignore"
-                               : answer == kBug  ? "bug"
-                                                 : states[answer]);
+      text += format("{:<14}", answer == kIgnoreEvent ? "ignore"
+                               : answer == kBugEvent  ? "bug"
+                                                      : states[answer - 1u]);
     }
     text += '\n';
   }
@@ -47,7 +47,7 @@ const WorkerLifecycle kWorkerLifecycle = {
       {kBug,         to(W::kBusy), kIgn,       kBug,          kIgn,       to(W::kLeaving), to(W::kGone), kBug},
       {kBug,         to(W::kBusy), to(W::kIdle), to(W::kWaiting), kIgn,   to(W::kLeaving), to(W::kGone), kBug},
       {kBug,         kBug,        kBug,        kBug,          to(W::kBusy), to(W::kLeaving), to(W::kGone), kBug},
-      {kIgn,         kBug,        kIgn,        kIgn,          kBug,       kIgn,           to(W::kLeft), kBug},
+      {kIgn,         kBug,        kIgn,        kIgn,          kIgn,       kIgn,           to(W::kLeft), kBug},
       {kIgn,         kBug,        kIgn,        kIgn,          kBug,       to(W::kLeft),   kIgn,         to(W::kStarting)},
       {kIgn,         kBug,        kIgn,        kIgn,          kBug,       kIgn,           kIgn,         kBug}}}};
 

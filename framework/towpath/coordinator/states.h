@@ -15,25 +15,27 @@
 
 namespace towpath {
 
+inline constexpr uint8_t kIgnoreEvent = 254, kBugEvent = 255;
+
 template <class State, class Event, size_t States, size_t Events>
 struct Lifecycle {
-  static constexpr uint8_t kIgnore = 254, kBug = 255;
   std::string_view name;
   std::array<std::string_view, States> states;
   std::array<std::string_view, Events> events;
+  // The number of the next state plus one, kIgnoreEvent or kBugEvent; 0: forgotten in the table.
   std::array<std::array<uint8_t, Events>, States> next;
 
   // The state after the event. Throws Bug where the table says so.
   constexpr State after(State state, Event event,
                         std::source_location where = std::source_location::current()) const {
     const uint8_t to = next[static_cast<size_t>(state)][static_cast<size_t>(event)];
-    if (to == kIgnore) return state;
-    if (to == kBug) {
+    if (to == kIgnoreEvent) return state;
+    if (to == kBugEvent || to == 0) {
       throw Bug(format("{}: event \"{}\" in state \"{}\"", name, events[static_cast<size_t>(event)],
                        states[static_cast<size_t>(state)]),
                 where);
     }
-    return static_cast<State>(to);
+    return static_cast<State>(to - 1);
   }
   std::string show() const;
 };

@@ -83,7 +83,7 @@ std::string draw_text(const Plan& plan) {
     }
   }
   std::string text = format("{}: {} stages, {} processes, {} of memory\n", plan.pipeline,
-                            boxes.size(), processes, show_bytes(plan.memory));
+                            plan.written_stages(), processes, show_bytes(plan.memory));
   for (const Box& box : boxes) {
     text += format("{:<{}}  {:<{}}  {}\n", box.stage->name, names, kinds_of(*box.stage), kinds,
                    workers_of(box));

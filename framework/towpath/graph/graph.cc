@@ -41,6 +41,7 @@ std::optional<Graph> read_graph(Document& document, const Catalogue& catalogue,
   read_stages(document, catalogue, options, graph);
   graph.params = std::move(params);
   graph.now_micros = options.now_micros;
+  check_outputs(document, graph, options);
   if (check_shape(document, graph)) check_schemas(document, graph, options, detector);
   if (!document.ok()) return std::nullopt;
   return graph;

@@ -38,6 +38,12 @@ struct PlanOptions {
   std::function<std::optional<std::string>(std::string_view)> env;  // null: an empty environment
   // Throws an Error that says why a path or glob names no file; null: not asked.
   std::function<void(const std::string&)> check_path;
+  // The one name of a file to be written, however its path is written; throws an Error that says
+  // why it can't be written. Null: the path, normalised as text.
+  std::function<std::string(const std::string&)> name_output;
+  // Whether a reader of this path or glob would read that file, which need not be there yet; null:
+  // when they are the same text.
+  std::function<bool(const std::string& pattern, const std::string& output)> would_read;
 };
 
 // The output columns of a stage that finds them in its input (StageSpec::detects_columns). May
@@ -111,6 +117,8 @@ void read_stages(Document& document, const Catalogue& catalogue, const PlanOptio
 // Who reads whom: unknown names, cycles, stages without reader or input, branches that meet again,
 // workers. Finds order and sources; false: the order is unknown.
 bool check_shape(Document& document, Graph& graph);
+// The files that the run writes: each by one stage, and none that it also reads.
+void check_outputs(Document& document, const Graph& graph, const PlanOptions& options);
 // Columns and expressions, and the columns of every output.
 void check_schemas(Document& document, Graph& graph, const PlanOptions& options,
                    const SchemaDetector& detector);

@@ -1,16 +1,19 @@
 #include <algorithm>
 
 #include "towpath/base/format.h"
+#include "towpath/base/quantity.h"
 #include "towpath/config/check.h"
 #include "towpath/config/number.h"
 #include "towpath/graph/graph.h"
 #include "towpath/graph/names.h"
+#include "towpath/memory/arena.h"
 
 // What the file says about the pipeline as a whole.
 
 namespace towpath {
 namespace {
 
+constexpr uint64_t kLeastMemory = 1 << 20;
 constexpr uint64_t kMostBatchRows = 1 << 20;
 constexpr uint64_t kDefaultBatchRows = 65536;
 constexpr uint64_t kMostDefaultMemory = 1 << 30;
@@ -20,7 +23,7 @@ std::vector<FieldSpec> pipeline_fields() {
   return {
       field("towpath", FieldKind::kInt).must(),
       field("pipeline", FieldKind::kString),
-      field("memory", FieldKind::kBytes).range(1 << 20, 1ull << 50),
+      field("memory", FieldKind::kBytes).range(kLeastMemory, kMaxArenaBytes),
       field("cores", FieldKind::kInt).range(1, 4096),
       field("max_rejects", FieldKind::kString).default_value("0"),
       field("seed", FieldKind::kInt).range(0, 9007199254740992).default_value("0"),
@@ -95,6 +98,13 @@ Graph read_pipeline(Document& document, const PlanOptions& options) {
   graph.memory = quarter == 0 ? kMostDefaultMemory : std::min(kMostDefaultMemory, quarter);
   if (options.memory) {
     graph.memory = *options.memory;
+    if (graph.memory < kLeastMemory || graph.memory > kMaxArenaBytes) {
+      document.add({{},
+                    1,
+                    format("--memory {}: allowed {} to {}", show_bytes(graph.memory),
+                           show_bytes(kLeastMemory), show_bytes(kMaxArenaBytes)),
+                    ""});
+    }
   } else if (const Object* memory = values.find("memory")) {
     graph.memory = memory->as_uint();
     graph.memory_at = *own.find("memory");

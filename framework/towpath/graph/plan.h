@@ -65,7 +65,8 @@ struct Plan {
   std::string pipeline;
   std::string config;  // path of the YAML file; empty when built by a program
   std::string config_text;
-  uint64_t memory = 0;  // bytes of the arena
+  uint64_t memory = 0;        // bytes of the arena and of all stages' states together
+  uint64_t memory_edges = 0;  // of these, what edges can't do without; states may take the rest
   int cores = 1;
   uint64_t batch_rows = 0;
   std::string start_method = "forkserver";
@@ -75,8 +76,17 @@ struct Plan {
   uint64_t seed = 0;
   std::vector<PlanStage> stages;
   std::vector<PlanEdge> edges;
-  TOWPATH_FIELDS(pipeline, config, config_text, memory, cores, batch_rows, start_method,
-                 max_rejects, params, now_micros, seed, stages, edges)
+  TOWPATH_FIELDS(pipeline, config, config_text, memory, memory_edges, cores, batch_rows,
+                 start_method, max_rejects, params, now_micros, seed, stages, edges)
+
+  // Stages as they are written: what the planner added, and all but one member of a pool, left out.
+  int written_stages() const {
+    int count = 0;
+    for (const PlanStage& stage : stages) {
+      if (stage.member <= 1 && stage.name.find('.') == std::string::npos) ++count;
+    }
+    return count;
+  }
 };
 
 }  // namespace towpath

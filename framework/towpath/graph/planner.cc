@@ -218,11 +218,15 @@ class Planner {
         if (together) ++shares;
       }
     }
-    const uint64_t least = shares * kLeastRoom;
+    plan_.memory_edges = shares * kLeastRoom;
+    const bool stateful = std::any_of(plan_.stages.begin(), plan_.stages.end(),
+                                      [](const PlanStage& stage) { return stage.stateful; });
+    const uint64_t least = plan_.memory_edges + (stateful ? kLeastState : 0);
     if (plan_.memory < least) {
       const std::string message = format("memory is {}; this pipeline needs at least {}MiB",
                                          show_bytes(plan_.memory), least >> 20);
-      const std::string hint = format("2 MiB for each of {} edges", shares);
+      const std::string hint = format("2 MiB for each of {} edges{}", shares,
+                                      stateful ? ", and 2 MiB for what stages keep" : "");
       if (graph_.memory_at) {
         document_.add(*graph_.memory_at, message, hint);
       } else {

@@ -86,6 +86,10 @@ class SchemaCheck {
       if (value == nullptr || (field.kind != FieldKind::kPath && field.name != "path")) continue;
       const Node* node = find_field_node(*step.value, spec.fields(), spec.main_field(), field.name);
       if (node == nullptr) node = step.key;
+      if (node->any_unresolved()) {  // a problem already
+        found = false;
+        continue;
+      }
       if (value->is_string()) found = check_path(stage, value->as_string(), *node) && found;
       if (!value->is_array()) continue;
       for (size_t i = 0; i < value->as_array().size(); ++i) {
@@ -101,7 +105,9 @@ class SchemaCheck {
       return true;
     } catch (const Error& error) {
       document_.add(at, format("{}: {}", stage.what(), error.what()),
-                    path.starts_with('/') ? "" : "paths are relative to the working directory");
+                    std::string_view(error.what()).starts_with("no file") && !path.starts_with('/')
+                        ? "paths are relative to the working directory"
+                        : "");
       return false;
     }
   }
@@ -140,7 +146,13 @@ class SchemaCheck {
       return detector_(*step.kind, Settings(step.values, std::move(context)));
     };
     try {
-      return derive_output(spec, values, inputs, bindings_, detect);
+      Schema output = derive_output(spec, values, inputs, bindings_, detect);
+      if (!output.empty() || spec.role() == Role::kSink) return output;
+      document_.add(*step.key, format("{}: no column would come out of it", what),
+                    spec.examples().empty()
+                        ? std::string("name columns")
+                        : format("name columns, as in {}", spec.examples().front()));
+      return std::nullopt;
     } catch (const FieldError& error) {
       report(error, step, what);
     } catch (const Bug&) {

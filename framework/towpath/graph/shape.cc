@@ -28,10 +28,7 @@ class ShapeCheck {
       check_workers(stage);
     }
     // With a name that nobody has, the rest of the graph would only be accused falsely.
-    if (found) {
-      check_readers();
-      check_paths();
-    }
+    if (found) check_readers();
     if (!sort()) {
       report_cycle();
       return false;
@@ -140,30 +137,6 @@ class ShapeCheck {
       if (read[i] || stage.role() == Role::kSink || is_unknown(stage)) continue;
       document_.add(*stage.key, format("nothing reads {}: its rows reach no sink", stage.what()),
                     format("add a stage with from: {}, or remove it", stage.name));
-    }
-  }
-
-  // Two sinks would overwrite each other's file.
-  void check_paths() {
-    std::vector<std::pair<std::string, const GraphStage*>> seen;
-    for (const GraphStage& stage : graph_.stages) {
-      if (stage.role() != Role::kSink) continue;
-      const GraphStep& sink = stage.steps[0];
-      const Object* path = sink.values.find("path");
-      if (path == nullptr || !path->is_string() || path->as_string() == "-") continue;
-      std::string name = path->as_string();
-      while (name.starts_with("./")) name.erase(0, 2);
-      for (const auto& [other, owner] : seen) {
-        if (other != name) continue;
-        const StageSpec& spec = sink.kind->spec;
-        const Node* node = find_field_node(*sink.value, spec.fields(), spec.main_field(), "path");
-        document_.add(node != nullptr ? *node : *sink.key,
-                      format("{} writes {}, as stage \"{}\" does", stage.what(), path->as_string(),
-                             owner->name),
-                      "give each its own file");
-        break;
-      }
-      seen.emplace_back(std::move(name), &stage);
     }
   }
 

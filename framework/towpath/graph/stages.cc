@@ -114,8 +114,11 @@ class StageReader {
   // Several steps in one process: rows go from one to the next without leaving it.
   void read_steps(GraphStage& stage, const Node& steps) {
     if (steps.kind != Node::Kind::kList || steps.items.empty()) {
-      document_.add(steps, format("{}: steps is not a list of kinds", stage.what()),
-                    "write each as - kind: ...");
+      const bool list = steps.kind == Node::Kind::kList;
+      document_.add(
+          steps.kind == Node::Kind::kNull ? *stage.key : steps,
+          format("{}: steps is {}", stage.what(), list ? "an empty list" : "not a list of kinds"),
+          "write each as - kind: ...");
       stage.steps.emplace_back();
       return;
     }
@@ -157,7 +160,7 @@ class StageReader {
     const size_t problems = document_.problems().size();
     const StageSpec& spec = step.kind->spec;
     step.values = check_fields(document_, value, spec.fields(), spec.main_field(), what);
-    step.broken = document_.problems().size() > problems;
+    step.broken = document_.problems().size() > problems || value.any_unresolved();
   }
 
   void check_step_place(const GraphStage& stage, size_t at, bool last, const std::string& what) {

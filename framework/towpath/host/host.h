@@ -25,6 +25,7 @@ class Host {
   ~Host();  // kills what still lives
 
   Arena& arena() { return arena_; }
+  const Arena& arena() const { return arena_; }
 
   struct Launch {
     Method method = Method::kForkserver;

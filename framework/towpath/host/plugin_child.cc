@@ -12,6 +12,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/unique_fd.h"
+#include "towpath/base/write_all.h"
 #include "towpath/host/host.h"
 #include "towpath/plugin/loader.h"
 #include "towpath/process/process.h"
@@ -37,22 +38,24 @@ void answer(Descriptor out, F work) {
   } catch (const std::exception& error) {
     answer = {false, error.what()};
   }
-  const std::string bytes = to_bytes(answer);
-  for (std::string_view rest = bytes; !rest.empty();) {
-    const ssize_t written = ::write(fd.get(), rest.data(), rest.size());
-    if (written < 0) throw_errno("write(answer to the planner)");
-    rest.remove_prefix(static_cast<size_t>(written));
-  }
+  write_all(fd.get(), to_bytes(answer), "the answer to the planner");
 }
 
-std::string read_all(int fd, const Deadline& deadline) {
+std::string read_all(int fd, const std::string& what) {
+  const Deadline deadline(kPatience);
   std::string bytes;
   char piece[16384];
   while (true) {
     pollfd ready{fd, POLLIN, 0};
     const int count = ::poll(&ready, 1, deadline.poll_timeout());
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) throw Timeout("a plugin does not answer");
+    if (count == 0) {
+      throw Invalid(
+          format("{}: its code did not answer within {} s; is a file or a disk it reads "
+                 "out of reach?",
+                 what, kPatience.count() / 1000));
+    }
+    if (count < 0) throw_errno("poll(answer of a plugin's process)");
     const ssize_t got = ::read(fd, piece, sizeof piece);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw_errno("read(answer of a plugin's process)");
@@ -74,10 +77,14 @@ std::string ask_child(const std::string& what, F target, A&&... arguments) {
   // The process object may hold the descriptor until it is started; ours must not keep the pipe
   // open.
   to_us.reset();
-  const std::string bytes = read_all(from_child.get(), Deadline(kPatience));
+  const std::string bytes = read_all(from_child.get(), what);
   child.join();
   if (bytes.empty()) {
     throw Invalid(format("{}: its code ended the process by {}", what,
+                         show_exit(child.exitcode().value_or(0))));
+  }
+  if (child.exitcode() != 0) {
+    throw Invalid(format("{}: its code ended the process by {} while it answered", what,
                          show_exit(child.exitcode().value_or(0))));
   }
   Answer answer = from_bytes<Answer>(bytes);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fnmatch.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +11,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/input/output_path.h"
 
 namespace towpath {
 namespace {
@@ -66,11 +68,33 @@ class Search {
       : pattern_(pattern), parts_(split(pattern)), found_(found) {}
 
   void run() {
+    if (pattern_.find('\0') != pattern_.npos) throw Invalid("a path can't hold a NUL byte");
     if (add_file(pattern_)) return;
+    refuse_other_than_file();
     if (is_pattern(pattern_)) enter(pattern_.starts_with('/') ? "/" : "", 0, 0);
   }
 
  private:
+  // The path as it is written is there, but can't be read, or not again after a crash.
+  void refuse_other_than_file() const {
+    struct stat status {};
+    if (::stat(pattern_.c_str(), &status) != 0) return;
+    if (S_ISDIR(status.st_mode)) {
+      const std::string_view slash = pattern_.ends_with('/') ? "" : "/";
+      throw Invalid(
+          format("\"{0}\" is a folder; write {0}{1}* for the files in it, {0}{1}**/* for "
+                 "those below it too",
+                 pattern_, slash));
+    }
+    throw Invalid(
+        format("\"{}\" is {}, which can't be read a second time after a fault; write what "
+               "comes out of it to a file first",
+               pattern_,
+               S_ISFIFO(status.st_mode)   ? "a pipe"
+               : S_ISSOCK(status.st_mode) ? "a socket"
+                                          : "a device"));
+  }
+
   bool add_file(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) {
@@ -79,6 +103,9 @@ class Search {
       throw_errno(format("stat({})", path));
     }
     if (!S_ISREG(status.st_mode)) return false;
+    if (::access(path.c_str(), R_OK) != 0) {
+      throw SystemError(format("\"{}\" can't be read: access({})", pattern_, path), errno);
+    }
     if (found_.size() >= kMaxFiles) {
       throw Invalid(format("\"{}\" matches more than {} files", pattern_, kMaxFiles));
     }
@@ -137,6 +164,54 @@ class Search {
 };
 
 }  // namespace
+
+namespace {
+
+// Whether the folders and the name in `path` from `at` on match those of the pattern.
+bool matches(const std::vector<std::string>& pattern, size_t part,
+             const std::vector<std::string>& path, size_t at) {
+  if (part == pattern.size() || at == path.size())
+    return part == pattern.size() && at == path.size();
+  if (pattern[part] != "**") {
+    return ::fnmatch(pattern[part].c_str(), path[at].c_str(), FNM_PERIOD) == 0 &&
+           matches(pattern, part + 1, path, at + 1);
+  }
+  const bool last = part + 1 == pattern.size();
+  if (last && at + 1 == path.size()) return !path[at].starts_with('.');
+  return (!last && matches(pattern, part + 1, path, at)) ||
+         (!path[at].starts_with('.') && matches(pattern, part, path, at + 1));
+}
+
+}  // namespace
+
+bool would_find(const std::string& pattern, const std::string& path) {
+  if (pattern.find('\0') != pattern.npos || path.find('\0') != path.npos) return false;
+  const std::string file = real_path(path);
+  struct stat wanted {
+  }, status{};
+  if (::stat(pattern.c_str(), &status) == 0 || !is_pattern(pattern)) {
+    return real_path(pattern) == file;
+  }
+  // The folders that are written out may be links; what matches below them is taken by its name.
+  std::string folder = pattern.starts_with('/') ? "/" : "";
+  std::vector<std::string> parts = split(pattern);
+  while (!parts.empty() && !is_pattern(parts.front()) && parts.front() != "**") {
+    folder += parts.front() + "/";
+    parts.erase(parts.begin());
+  }
+  std::string real = real_path(folder.empty() ? "." : folder);
+  if (!real.ends_with('/')) real += '/';
+  if (file.starts_with(real) && matches(parts, 0, split(file.substr(real.size())), 0)) return true;
+  // Links among what it finds today.
+  if (::stat(path.c_str(), &wanted) != 0) return false;
+  std::vector<FoundFile> found;
+  Search(pattern, found).run();
+  return std::ranges::any_of(found, [&](const FoundFile& each) {
+    return each.size == static_cast<uint64_t>(wanted.st_size) &&
+           ::stat(each.path.c_str(), &status) == 0 && status.st_dev == wanted.st_dev &&
+           status.st_ino == wanted.st_ino;
+  });
+}
 
 std::vector<FoundFile> find_files(const std::vector<std::string>& patterns) {
   std::vector<FoundFile> found;

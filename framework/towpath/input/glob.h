@@ -17,10 +17,14 @@ struct FoundFile {
 // are not followed there). A leading dot must be matched by a dot. A path that exists as it is
 // written is itself.
 //
-// Errors     Invalid "no file matches …" for each pattern that finds nothing, and past a million
-// files.
-//            SystemError for a folder that can't be listed: files that nobody sees are worse than a
-//            stop.
+// Errors     Invalid "no file matches …" for each pattern that finds nothing, one that says so for
+//            a path that names a folder, a pipe or a device, and past a million files.
+//            SystemError for a folder that can't be listed and for a file that may not be read:
+//            files that nobody sees are worse than a stop.
 std::vector<FoundFile> find_files(const std::vector<std::string>& patterns);
+
+// Whether find_files() would find the file `path` by this pattern; it need not be there yet.
+// Links on the way to it are followed, in both.
+bool would_find(const std::string& pattern, const std::string& path);
 
 }  // namespace towpath

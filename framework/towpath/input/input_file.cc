@@ -85,7 +85,10 @@ size_t InputFile::read(char* into, size_t size) {
       if (step.made > 0) return step.made;
     }
   } catch (const Invalid& error) {
-    throw Invalid(format("{}: byte {}: {}", path_, consumed_, error.what()));
+    throw Invalid(
+        format("{}: byte {}: {}; the file is damaged or was cut off: replace it, or leave "
+               "it out of the input",
+               path_, consumed_, error.what()));
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/write_all.h"
 
 namespace towpath {
 namespace {
@@ -68,14 +69,8 @@ void PartialFile::open(uint64_t position) {
 }
 
 void PartialFile::flush() {
-  size_t done = 0;
-  while (done < buffer_.size()) {
-    const ssize_t count = ::write(fd_.get(), buffer_.data() + done, buffer_.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_errno(format("write({}, {} bytes)", partial_, buffer_.size() - done));
-    done += static_cast<size_t>(count);
-  }
-  size_ += done;
+  write_all(fd_.get(), buffer_, partial_);
+  size_ += buffer_.size();
   buffer_.clear();
 }
 
@@ -106,12 +101,6 @@ void PartialFile::discard() {
   if (published_ || !fd_) return;
   ::unlink(partial_.c_str());
   fd_.reset();
-}
-
-void PartialFile::remove_stray(const std::string& path) {
-  const std::string partial = path + ".partial";
-  const UniqueFd fd(::open(partial.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(partial.c_str());
 }
 
 }  // namespace towpath

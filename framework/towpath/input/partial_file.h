@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "towpath/base/unique_fd.h"
+#include "towpath/input/output_path.h"
 
 namespace towpath {
 
@@ -17,7 +18,9 @@ namespace towpath {
 // Threads    one object, one thread.
 class PartialFile {
  public:
-  explicit PartialFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {}
+  // Where `path` is a symbolic link, the file that it leads to is written, and the link stays.
+  explicit PartialFile(const std::string& path)
+      : path_(follow_links(path)), partial_(path_ + ".partial") {}
 
   // Starts at `position`, which a sync() returned before: what lies behind is cut off. Position 0
   // starts afresh. Makes the folders that lack. Opening at the end of a file already published
@@ -33,9 +36,8 @@ class PartialFile {
 
   void publish();  // rename; also makes the name durable. Repeatable
   void discard();  // removes the partial file, if it is not published. Repeatable
-  // Removes what a process that was killed has left of `path`; not while another one writes it.
-  static void remove_stray(const std::string& path);
   const std::string& path() const { return path_; }
+  const std::string& partial_path() const { return partial_; }  // locked while it is open
 
  private:
   static constexpr size_t kFlushBytes = 256 << 10;

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "towpath/base/error.h"
+#include "towpath/base/format.h"
 
 namespace towpath {
 namespace {
@@ -57,8 +58,16 @@ void TextWindow::skip_line() {
 
 void pass_byte_order_mark(TextWindow& window) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (!window.at_end() && window.text().starts_with(kByteOrderMark)) {
+  if (window.at_end()) return;
+  const std::string_view text = window.text();
+  if (text.starts_with(kByteOrderMark)) {
     window.consume(kByteOrderMark.size());
+  } else if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    const std::string& path = window.file().path();
+    throw Invalid(
+        format("{0}: the file is UTF-16, as its first bytes say, but UTF-8 is read; convert "
+               "it with iconv -f UTF-16 -t UTF-8",
+               path));
   }
 }
 

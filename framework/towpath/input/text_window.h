@@ -53,7 +53,8 @@ class TextWindow {
   bool ended_ = false;
 };
 
-// Consumes a UTF-8 byte order mark, if the window begins with one.
+// Consumes a UTF-8 byte order mark, if the window begins with one. Invalid for one of UTF-16: read
+// as bytes, such a file would be garbage that nothing rejects.
 void pass_byte_order_mark(TextWindow& window);
 
 struct Line {

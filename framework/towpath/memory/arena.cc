@@ -12,7 +12,6 @@ namespace towpath {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kMaxLimit = uint64_t{1} << 40;
 
 // 4, 8, 12, 16, 24, 32, 48, … KiB below the limit, then the limit itself.
 std::vector<uint64_t> class_sizes(uint64_t limit) {
@@ -41,8 +40,8 @@ uint64_t Arena::SizeClass::slot_at(uint64_t offset) const {
   return window * per_window + (offset - base) % kArenaWindow / size;
 }
 
-Arena::Arena(uint64_t limit_bytes) : limit_(limit_bytes / kPage * kPage) {
-  if (limit_ < kPage || limit_ > kMaxLimit) {
+Arena::Arena(uint64_t limit_bytes) : limit_(limit_bytes / kPage * kPage), most_limit_(limit_) {
+  if (limit_ < kPage || limit_ > kMaxArenaBytes) {
     throw Invalid(format("an arena of {} bytes; allowed 4 KiB to 1 TiB", limit_bytes));
   }
   uint64_t most_windows = 0;
@@ -63,31 +62,43 @@ Arena::Arena(uint64_t limit_bytes) : limit_(limit_bytes / kPage * kPage) {
   memory_ = SealedMemory::create("towpath-arena", classes_.size() * stride_);
 }
 
-Arena::SizeClass& Arena::class_for(uint64_t bytes) {
-  return *std::lower_bound(
-      classes_.begin(), classes_.end(), bytes,
-      [](const SizeClass& each, uint64_t wanted) { return each.size < wanted; });
+void Arena::set_limit(uint64_t limit_bytes) {
+  limit_ = std::clamp(limit_bytes / kPage * kPage, kPage, most_limit_);
+  if (reserved() > limit_) give_back(reserved() - limit_);
+}
+
+size_t Arena::class_for(uint64_t bytes) const {
+  const auto found =
+      std::lower_bound(classes_.begin(), classes_.end(), bytes,
+                       [](const SizeClass& each, uint64_t wanted) { return each.size < wanted; });
+  return static_cast<size_t>(found - classes_.begin());
+}
+
+uint64_t Arena::size_for(uint64_t bytes) const {
+  return bytes > most_limit_ ? bytes : classes_[class_for(bytes)].size;
 }
 
 std::optional<Block> Arena::allocate(uint64_t bytes) {
+  refused_ = false;
   if (bytes > limit_) return std::nullopt;
-  SizeClass& from = class_for(bytes);
+  SizeClass& from = classes_[class_for(bytes)];
   if (!from.free.empty()) {
     const uint32_t slot = from.free.back();
     from.free.pop_back();
     idle_ -= from.size;
     return hand_out(from, slot);
   }
-  if (from.size > limit_ - used_) return std::nullopt;
-  if (from.size > limit_ - reserved()) give_back(from.size - (limit_ - reserved()));
+  if (used_ + from.size > limit_) return std::nullopt;
+  if (reserved() + from.size > limit_) give_back(reserved() + from.size - limit_);
   const bool fresh = from.bare.empty();
   const auto slot = fresh ? static_cast<uint32_t>(from.slots.size()) : from.bare.back();
   const uint64_t offset = from.offset_of(slot);
   if (!reserve(offset, from.size)) {
     // The machine is short of memory, not we: what we hold idle may be what is missing.
-    if (idle_ == 0) return std::nullopt;
+    const bool had_idle = idle_ > 0;
     give_back(from.size);
-    if (!reserve(offset, from.size)) return std::nullopt;
+    refused_ = !had_idle || !reserve(offset, from.size);
+    if (refused_) return std::nullopt;
   }
   if (fresh) {
     from.slots.push_back(Slot::kBare);
@@ -115,6 +126,7 @@ void Arena::free(const Block& block) {
   to.free.push_back(static_cast<uint32_t>(slot));
   used_ -= to.size;
   idle_ += to.size;
+  if (reserved() > limit_) give_back(reserved() - limit_);
 }
 
 bool Arena::reserve(uint64_t offset, uint64_t size) {

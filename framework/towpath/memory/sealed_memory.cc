@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "towpath/base/error.h"
@@ -16,6 +17,12 @@ namespace {
 void set_size(int fd, uint64_t size) {
   if (!std::in_range<off_t>(size)) throw Invalid(format("{} bytes of shared memory", size));
   if (::ftruncate(fd, static_cast<off_t>(size)) != 0) {
+    if (errno == EFBIG) {
+      throw Invalid(
+          format("shared memory of {} bytes passes the limit on the size of files, which "
+                 "counts for it, too: raise it with ulimit -f unlimited",
+                 size));
+    }
     throw_errno(format("ftruncate(memfd, {})", size));
   }
 }

@@ -115,7 +115,8 @@ class BatchBuilder {
   ColumnBuilder& column(size_t index) { return columns_[index]; }
   const ColumnBuilder& column(size_t index) const { return columns_[index]; }
   int64_t rows() const { return rows_; }
-  size_t bytes() const;  // staged so far, about what the image will take
+  size_t bytes() const;     // staged so far, about what the image will take
+  size_t capacity() const;  // bytes of memory held, whether rows are staged in them or not
 
   // Begins a row; its columns are put before or after, in any order.
   void add_row(const SourcePosition& position);

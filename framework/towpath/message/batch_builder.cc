@@ -75,6 +75,13 @@ size_t BatchBuilder::bytes() const {
   return bytes;
 }
 
+size_t BatchBuilder::capacity() const {
+  size_t bytes = partitions_.capacity() + index_.capacity() + file_.capacity() + line_.capacity() +
+                 byte_.capacity();
+  for (const ColumnBuilder& column : columns_) bytes += column.capacity();
+  return bytes;
+}
+
 // ── rows and where they come from ──
 
 void BatchBuilder::add_row(const SourcePosition& position) {

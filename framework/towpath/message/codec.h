@@ -186,12 +186,22 @@ struct Codec<T> {
   }
 };
 
+// As its number. A function last_of(T) beside the enum, if there is one, names the greatest of its
+// values: what lies past it is Invalid.
 template <class T>
 requires std::is_enum_v<T>
 struct Codec<T> {
   using Number = std::underlying_type_t<T>;
   static void write(Encoder& out, T value) { encode(out, static_cast<Number>(value)); }
-  static T read(Decoder& in) { return static_cast<T>(decode<Number>(in)); }
+  static T read(Decoder& in) {
+    const auto number = decode<Number>(in);
+    if constexpr (requires { last_of(T{}); }) {
+      if (std::cmp_less(number, 0) || std::cmp_greater(number, static_cast<Number>(last_of(T{})))) {
+        throw_out_of_range("enumeration");
+      }
+    }
+    return static_cast<T>(number);
+  }
 };
 
 template <std::floating_point T>

@@ -108,6 +108,7 @@ class Buffer {
   char* data() { return data_; }
   const char* data() const { return data_; }
   size_t size() const { return size_; }
+  size_t capacity() const { return capacity_; }
   // Makes the buffer `size` bytes; bytes beyond the old size are not set.
   void resize(size_t size) {
     if (size > capacity_) grow(size);
@@ -146,8 +147,11 @@ class ColumnBuilder {
 
   Type type() const { return type_; }
   int64_t rows() const { return rows_; }
-  size_t bytes() const;  // of all buffers together
-  Column view() const;   // valid until the next change
+  size_t bytes() const;      // of all buffers together
+  size_t capacity() const {  // what they have room for
+    return validity_.capacity() + values_.capacity() + text_.capacity();
+  }
+  Column view() const;  // valid until the next change
 
   void put_bool(bool value);
   void put_int(int64_t value) {  // timestamp too

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -133,7 +134,7 @@ class Builder {
     } else if (open_.back().is_array()) {
       open_.back().as_array().push_back(std::move(value));
     } else {
-      open_.back().set(keys_.back(), std::move(value));
+      open_.back().as_map().emplace_back(Object(std::move(keys_.back())), std::move(value));
     }
     return true;
   }
@@ -147,9 +148,26 @@ class Builder {
   }
   bool close() {
     Object done = std::move(open_.back());
+    if (done.is_map()) keep_last(done.as_map());
     open_.pop_back();
     keys_.pop_back();
     return put(std::move(done));
+  }
+
+  // Of several entries with one key the last counts, at the place of the first.
+  static void keep_last(Object::Map& map) {
+    std::unordered_map<std::string_view, size_t> places;
+    Object::Map kept;
+    kept.reserve(map.size());  // the views into its keys stay
+    for (auto& [key, value] : map) {
+      if (const auto known = places.find(key.as_string()); known != places.end()) {
+        kept[known->second].second = std::move(value);
+        continue;
+      }
+      kept.emplace_back(std::move(key), std::move(value));
+      places.emplace(kept.back().first.as_string(), kept.size() - 1);
+    }
+    map = std::move(kept);
   }
 
   Object root_;

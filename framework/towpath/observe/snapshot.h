@@ -17,10 +17,11 @@ struct StageSnapshot {
   int64_t in = 0, out = 0, filtered = 0, rejected = 0;
   bool counts_filtered = false;  // one row in, one or none out: in = out + filtered + rejected
   int64_t bytes = 0;             // of its output batches
+  int64_t state = 0;             // bytes of what it kept between batches, at the most
   int64_t queued = 0;            // batches that wait to be read
   double busy_seconds = 0;
   TOWPATH_FIELDS(name, workers, busy, restarts, leases, in, out, filtered, rejected,
-                 counts_filtered, bytes, queued, busy_seconds)
+                 counts_filtered, bytes, state, queued, busy_seconds)
 };
 
 struct Snapshot {

@@ -137,6 +137,8 @@ void run_child(UniqueFd line, pid_t between) {
       if (!self) throw_errno("pidfd_open");
       send_packet(line_number, to_bytes(ChildMessage{.pid = ::getpid(), .between = between}),
                   std::array{self.get()}, Millis{10'000});
+      // A parent that could not take that has failed to start us.
+      if (!receive_packet(line_number)) end_as_orphan();
     }
     become_child(job.name, static_cast<int>(job.parent), PrivateFd(std::move(line)),
                  job.default_method);

@@ -13,6 +13,7 @@
 //
 //   parent ── Job (with descriptors) ──▶ child
 //   parent ◀── started (with pidfd) ─── child of the forkserver, when its parent is right
+//   parent ── go ──▶ child of the forkserver, which the parent now can kill
 //   parent ◀── failed (text) ────────── child, before it ends with exit code 1
 //
 // The line then stays open: the child sees its parent's death there, and the parent reads `failed`.
@@ -37,6 +38,7 @@ struct Job {
                  arguments_at, function, thunk, arguments)
 };
 
+enum class ToChild : uint8_t { kGo };
 enum class FromChild : uint8_t { kStarted, kFailed };
 
 struct ChildMessage {

@@ -93,6 +93,7 @@ struct Process::State {
   void start_by_exec(const Parcel& parcel);
   void start_by_fork(Parcel parcel);
   bool await_started();
+  void undo_start();
 
   bool ended(Millis timeout);
   void hear_child();
@@ -143,6 +144,11 @@ bool Process::State::await_started() {
   expect(packet->fds.size() == 1, "a started child sends its pidfd");
   pid = static_cast<pid_t>(message.pid);
   pidfd = PrivateFd(std::move(packet->fds.front()));
+  try {
+    send_packet(line.get(), to_bytes(ToChild::kGo), {}, kStartTimeout);
+  } catch (const Closed&) {
+    // It has ended already, as its exit code says.
+  }
   // The process in between has ended. Its forkserver reaps it, unless that was killed meanwhile:
   // then this process has inherited it.
   if (!Forkserver::of_this_process().is_running()) {
@@ -209,7 +215,27 @@ void Process::State::start_by_fork(Parcel parcel) {
   pid = child;
   // Not reaped yet, so the number is still this child's.
   pidfd = PrivateFd(UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0))));
-  if (!pidfd) throw_errno(format("pidfd_open({})", child));
+  if (!pidfd) {
+    const int why = errno;
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    throw SystemError(format("pidfd_open({})", child), why);
+  }
+}
+
+// What a start that failed has left must not run: it would be a second one when it is tried again.
+// A child of the forkserver has not been told to go on and sees the end of its line.
+void Process::State::undo_start() {
+  line.reset();
+  if (pidfd) {
+    ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+    siginfo_t info{};
+    while (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED) != 0 &&
+           errno == EINTR) {
+    }
+  }
+  pidfd.reset();
+  pid = 0;
 }
 
 void Process::State::hear_child() {
@@ -289,16 +315,21 @@ void Process::start() {
   }
   Parcel parcel = s.pack();
   s.owner = ::getpid();
-  switch (s.options.method.value_or(default_start_method())) {
-    case Method::kForkserver:
-      s.start_by_forkserver(parcel);
-      break;
-    case Method::kSpawn:
-      s.start_by_exec(parcel);
-      break;
-    case Method::kFork:
-      s.start_by_fork(std::move(parcel));
-      break;
+  try {
+    switch (s.options.method.value_or(default_start_method())) {
+      case Method::kForkserver:
+        s.start_by_forkserver(parcel);
+        break;
+      case Method::kSpawn:
+        s.start_by_exec(parcel);
+        break;
+      case Method::kFork:
+        s.start_by_fork(std::move(parcel));
+        break;
+    }
+  } catch (...) {
+    s.undo_start();
+    throw;
   }
   s.call = {};
   s.life = State::Life::kStarted;

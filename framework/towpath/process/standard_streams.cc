@@ -10,7 +10,8 @@ namespace towpath {
 void open_standard_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) >= 0) continue;
-    if (::open("/dev/null", O_RDWR) != fd) throw_errno("open(/dev/null)");
+    // What is printed there fails, as it would if it were closed.
+    if (::open("/dev/null", O_RDONLY) != fd) throw_errno("open(/dev/null)");
   }
 }
 

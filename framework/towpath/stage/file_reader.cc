@@ -1,5 +1,8 @@
 #include "towpath/stage/file_reader.h"
 
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+
 namespace towpath {
 namespace {
 
@@ -28,6 +31,8 @@ void FileReader::open(Services& services) { bytes_read_ = &services.counter("byt
 
 void FileReader::process(const Batch& in, Outputs& out) {
   const StringColumn paths = in.strings("path");
+  const Column* const sizes =
+      in.has("size") && in.column("size").type == Type::kInt ? &in.column("size") : nullptr;
   Cursor start;
   if (!in.cursor().empty()) start = from_bytes<Cursor>(in.cursor());
   for (int64_t row = start.row; row < in.rows(); ++row) {
@@ -42,6 +47,14 @@ void FileReader::process(const Batch& in, Outputs& out) {
     }
     read(text, out);
     text.count_bytes();
+    // Rows that were never seen must not pass for the whole file.
+    if (sizes && !sizes->is_null(row) &&
+        file.consumed() < static_cast<uint64_t>(sizes->int_at(row))) {
+      throw Invalid(
+          format("{}: {} bytes were read, and the file had {} when it was listed: it "
+                 "shrank; run again when nobody writes it",
+                 file.path(), file.consumed(), sizes->int_at(row)));
+    }
   }
 }
 

@@ -19,9 +19,16 @@ void FileSink::open(Services&, std::optional<std::string_view> position) {
   if (byte == 0) begin(file_.buffer());
 }
 
-void FileSink::write(const Batch& in, Outputs&) {
+void FileSink::write(const Batch& in, Outputs& rejects) {
   for (int64_t number = 0; number < in.rows(); ++number) {
-    row(in, number, file_.buffer());
+    const size_t before = file_.buffer().size();
+    try {
+      row(in, number, file_.buffer());
+    } catch (const Invalid& problem) {
+      file_.buffer().resize(before);
+      rejects.reject(in, number, problem.what());
+      continue;
+    }
     file_.written();
   }
 }

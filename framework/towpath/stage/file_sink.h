@@ -11,6 +11,7 @@ namespace towpath {
 class FileSink : public Sink {
  public:
   explicit FileSink(std::string path) : file_(std::move(path)) {}
+  std::vector<std::string> unfinished_files() const final { return {file_.partial_path()}; }
   void open(Services& services, std::optional<std::string_view> position) final;
   void write(const Batch& in, Outputs& rejects) final;
   std::string prepare(uint64_t epoch) final;
@@ -21,7 +22,7 @@ class FileSink : public Sink {
  protected:
   // Appends what stands before the first row.
   virtual void begin(std::string& out) { (void)out; }
-  // Appends one row, with its line end.
+  // Appends one row, with its line end. Invalid rejects it.
   virtual void row(const Batch& in, int64_t row, std::string& out) = 0;
 
  private:

@@ -241,6 +241,7 @@ Output& Outputs::operator[](std::string_view name) {
 
 void Outputs::reject(const Batch& in, int64_t row, std::string_view reason) {
   add_reject(in.position(row), reason, row_as_json(in, row));
+  rejected_rows_.push_back(row);
 }
 
 void Outputs::reject(const SourcePosition& position, std::string_view raw,
@@ -286,6 +287,7 @@ void Outputs::begin(const Batch& in) {
 void Outputs::begin() {
   in_ = nullptr;
   cuts_since_part_ = 0;
+  rejected_rows_.clear();
   for (auto& each : outputs_) each->reset();
 }
 

@@ -192,6 +192,8 @@ class Outputs {
   void rollback();
   void release();
   int64_t rejected() const { return rejected_; }
+  // Numbers of the rows of the batch in process that were rejected, in the order they were.
+  std::span<const int64_t> rejected_rows() const { return rejected_rows_; }
 
  private:
   friend class Output;
@@ -210,6 +212,7 @@ class Outputs {
   bool held_ = false;
   std::vector<int64_t> marks_;
   int64_t rejected_ = 0;
+  std::vector<int64_t> rejected_rows_;
   int cuts_since_part_ = 0;
 };
 

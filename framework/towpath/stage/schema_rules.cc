@@ -44,6 +44,7 @@ class Checker {
     for (const FieldSpec& field : spec_.fields()) {
       if (const Object* value = given(values_, field.name)) check(field, *value);
     }
+    check_names();
     return std::move(errors_);
   }
 
@@ -57,7 +58,7 @@ class Checker {
     switch (field.kind) {
       case FieldKind::kColumn:
         if (!names_an_output(field.name))
-          check_column({.field = field.name, .entry = {}}, value.as_string());
+          check_column(field, {.field = field.name, .entry = {}}, value.as_string());
         break;
       case FieldKind::kColumns:
       case FieldKind::kSortKeys:
@@ -87,16 +88,61 @@ class Checker {
            });
   }
 
-  void check_column(FieldError::Place place, std::string_view name) {
+  void check_column(const FieldSpec& field, FieldError::Place place, std::string_view name) {
     // A source has no input: its field names something else, e.g. a column of a table.
     if (inputs_.empty()) return;
-    const std::vector<std::string_view> names = names_of(inputs_);
-    if (std::find(names.begin(), names.end(), name) != names.end()) return;
-    const std::string_view near = nearest(name, names.data(), names.data() + names.size());
     place.length = name.size();
+    for (const Schema& input : inputs_) {
+      const int found = find_field(input, name);
+      if (found < 0) continue;
+      return check_type(field, std::move(place), input[static_cast<size_t>(found)]);
+    }
+    const std::vector<std::string_view> names = names_of(inputs_);
+    const std::string_view near = nearest(name, names.data(), names.data() + names.size());
     errors_.emplace_back(std::move(place),
                          format("there is no column \"{}\"; its input has {}", name, list(names)),
                          near.empty() ? std::string() : format("did you mean \"{}\"?", near));
+  }
+
+  void check_type(const FieldSpec& field, FieldError::Place place, const Field& column) {
+    const std::vector<Type>& types = field.column_types;
+    if (types.empty() || std::find(types.begin(), types.end(), column.type) != types.end()) return;
+    std::string wanted;
+    for (size_t i = 0; i < types.size(); ++i) {
+      wanted += i == 0 ? "" : i + 1 == types.size() ? " or " : ", ";
+      wanted += type_name(types[i]);
+    }
+    std::string hint;
+    if (column.type == Type::kObject) {
+      hint =
+          format("take a value out of it before: map: {{ NAME: \"get({}, 'KEY')\" }}", column.name);
+    } else if (column.type != Type::kBinary && types.front() != Type::kBinary) {
+      hint = format("convert it before: map: {{ {0}: {1}({0}) }}", column.name,
+                    type_name(types.front()));
+    }
+    errors_.emplace_back(std::move(place),
+                         format("column \"{}\" is of type {}; {} takes {}", column.name,
+                                type_name(column.type), field.name, wanted),
+                         std::move(hint));
+  }
+
+  // Names that are one to the stage, whatever their case.
+  void check_names() {
+    if (!spec_.is_ignoring_case()) return;
+    std::vector<std::string> seen;
+    for (const Field& field : columns()) {
+      std::string name = field.name;
+      for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+      if (const auto first = std::find(seen.begin(), seen.end(), name); first != seen.end()) {
+        const Field& other = columns()[static_cast<size_t>(first - seen.begin())];
+        errors_.emplace_back(
+            FieldError::Place{},
+            format("columns \"{}\" and \"{}\" differ in case only: here they are one name",
+                   other.name, field.name),
+            "rename one before, with select");
+      }
+      seen.push_back(std::move(name));
+    }
   }
 
   void check_list(const FieldSpec& field, const Object::Array& items) {
@@ -109,7 +155,7 @@ class Checker {
       if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
         errors_.emplace_back(place, format("column \"{}\" stands here twice", name));
       } else {
-        check_column(place, name);
+        check_column(field, place, name);
       }
       seen.push_back(std::move(name));
     }

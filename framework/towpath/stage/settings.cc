@@ -67,10 +67,14 @@ std::vector<std::pair<std::string, std::string>> Settings::get_map(std::string_v
 
 Expression Settings::expression(std::string_view field) const { return compile(get_string(field)); }
 
-Expression Settings::compile(std::string_view text) const {
+Expression Settings::compile(std::string_view text, std::string_view entry) const {
   static const Schema kNoColumns;
   const Schema& columns = context_.inputs.empty() ? kNoColumns : context_.inputs.front();
-  return Expression::compile(text, columns, bindings());
+  Bindings own = bindings();
+  for (const char c : entry) {
+    own.seed = (own.seed ^ static_cast<unsigned char>(c)) * 1099511628211ull;  // FNV-1a
+  }
+  return Expression::compile(text, columns, own);
 }
 
 Bindings Settings::bindings() const {

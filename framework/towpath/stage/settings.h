@@ -55,8 +55,9 @@ class Settings {
   const Object& get(std::string_view field) const;
   // The field compiled over the columns of the first input.
   Expression expression(std::string_view field) const;
-  // Any text compiled likewise: one value of an assignments field.
-  Expression compile(std::string_view text) const;
+  // Any text compiled likewise: the value of `entry` in an assignments field. Each entry has its
+  // own random().
+  Expression compile(std::string_view text, std::string_view entry = {}) const;
   Bindings bindings() const;
 
   const Context& context() const { return context_; }

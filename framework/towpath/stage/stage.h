@@ -18,9 +18,9 @@
 // handed here.
 //
 // Throwing   from a constructor or open(): the run stops, nothing is retried, what() is shown to
-// the user.
-//            From RowStage::row(): that row is rejected. From process() of any other stage: the run
-//            stops.
+//            the user. From RowStage::row(): that row is rejected. From process() of any other
+//            stage: the run stops. A stage that keeps state names the rows it can't take in
+//            Stateful::validate(), before it has changed anything.
 
 namespace towpath {
 
@@ -82,14 +82,24 @@ class RowStage : public Stage {
 class Stateful {
  public:
   virtual ~Stateful() = default;
-  // Pure, before process: rejects rows that process could not take.
+  // Before process(), and pure: rejects the rows that process() could not take. What it rejects,
+  // process() does not see: the rest comes as a batch of its own. A member of a keyed pool rejects
+  // only rows of its own partitions; the others are looked at by their own members.
   virtual void validate(const Batch& in, Outputs& rejects) const {
     (void)in;
     (void)rejects;
   }
+  // Bytes of memory that the state takes, by capacity, with what the flush will need beside it: so
+  // that a flush asks for nothing that was not counted. Counts against `memory:`. Asked after every
+  // batch: O(1), or nearly so. After the last finish() there should be none left.
+  virtual uint64_t state_bytes() const = 0;
   virtual void save(int partition, Encoder& out) = 0;
   virtual void restore(int partition, Decoder& in) = 0;
 };
+
+// validate(), then the rows it left: `in` itself, if it rejected none. The caller begins `out` with
+// `in`, and again with the rows that process() gets.
+Batch validated(const Stateful& stage, const Batch& in, Outputs& out);
 
 class Source {
  public:
@@ -110,6 +120,9 @@ class Source {
 class Sink {
  public:
   virtual ~Sink() = default;
+  // Files that exist only until close() or discard(), known before open(): where this process can
+  // do neither, the run removes them. Locked with flock while it lives.
+  virtual std::vector<std::string> unfinished_files() const { return {}; }
   virtual void open(Services& services,
                     std::optional<std::string_view> position) = 0;  // cut back to it
   virtual void write(const Batch& in, Outputs& rejects) = 0;

@@ -10,7 +10,7 @@
 namespace towpath {
 namespace {
 
-constexpr int kSpecVersion = 1;
+constexpr int kSpecVersion = 2;
 
 template <class E>
 void check(E value, E last, std::string_view what) {
@@ -24,7 +24,7 @@ void check(E value, E last, std::string_view what) {
 template <class F>
 auto fields_of(F& f) requires std::same_as<std::remove_const_t<F>, FieldSpec> {
   return std::tie(f.name, f.kind, f.help, f.required, f.rest, f.fallback, f.min, f.max, f.choices,
-                  f.result, f.unit);
+                  f.result, f.unit, f.column_types, f.filled);
 }
 template <class R>
 auto fields_of(R& r) requires std::same_as<std::remove_const_t<R>, OutputRule> {
@@ -51,6 +51,7 @@ struct Codec<FieldSpec> {
     FieldSpec field;
     read_all(in, fields_of(field));
     check(field.kind, FieldKind::kAny, "field kind");
+    for (const Type type : field.column_types) check(type, Type::kObject, "type");
     return field;
   }
 };
@@ -79,7 +80,8 @@ std::string StageSpec::encode() const {
   out.array(2);
   out.integer(kSpecVersion);
   write_all(out, std::tie(kind_, summary_, main_field_, keyed_by_, role_, fields_, reads_,
-                          examples_, rules_, reads_files_, row_to_row_, stateful_, one_worker_));
+                          examples_, rules_, reads_files_, row_to_row_, stateful_, one_worker_,
+                          shares_file_by_, ignores_case_));
   return out.take();
 }
 
@@ -93,7 +95,8 @@ StageSpec StageSpec::decode(std::string_view encoded) {
   StageSpec spec;
   read_all(in, std::tie(spec.kind_, spec.summary_, spec.main_field_, spec.keyed_by_, spec.role_,
                         spec.fields_, spec.reads_, spec.examples_, spec.rules_, spec.reads_files_,
-                        spec.row_to_row_, spec.stateful_, spec.one_worker_));
+                        spec.row_to_row_, spec.stateful_, spec.one_worker_, spec.shares_file_by_,
+                        spec.ignores_case_));
   check(spec.role_, Role::kSink, "role");
   if (!in.at_end()) throw Invalid("stage spec: bytes behind its end");
   return spec;

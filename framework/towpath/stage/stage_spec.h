@@ -105,7 +105,17 @@ class StageSpec {
     one_worker_ = true;
     return *this;
   }
-  // Fields that name files this stage makes: two stages of a run can't share one.
+  // For a sink with a `path`: several may write one file, if they differ in this field (in more
+  // than the case of its letters), such as the table of a database. Else each needs its own file.
+  StageSpec& shares_file_by(std::string_view field_name) {
+    shares_file_by_ = field_name;
+    return *this;
+  }
+  // Input columns whose names differ in the case of ASCII letters only are one to it.
+  StageSpec& ignores_case() {
+    ignores_case_ = true;
+    return *this;
+  }
   StageSpec& role(Role role) {
     role_ = role;
     return *this;
@@ -128,6 +138,8 @@ class StageSpec {
     return one_worker_ || (stateful_ && keyed_by_.empty()) || role_ != Role::kStage;
   }
   const std::string& key_field() const { return keyed_by_; }
+  const std::string& file_shared_by() const { return shares_file_by_; }
+  bool is_ignoring_case() const { return ignores_case_; }
 
   std::string encode() const;                         // MessagePack; for the sidecar
   static StageSpec decode(std::string_view encoded);  // Invalid
@@ -138,12 +150,13 @@ class StageSpec {
     return *this;
   }
 
-  std::string kind_, summary_, main_field_, keyed_by_;
+  std::string kind_, summary_, main_field_, keyed_by_, shares_file_by_;
   Role role_ = Role::kStage;
   std::vector<FieldSpec> fields_;
   std::vector<std::string> reads_, examples_;
   std::vector<OutputRule> rules_;
-  bool reads_files_ = false, row_to_row_ = false, stateful_ = false, one_worker_ = false;
+  bool reads_files_ = false, row_to_row_ = false, stateful_ = false, one_worker_ = false,
+       ignores_case_ = false;
 };
 
 }  // namespace towpath

@@ -278,10 +278,12 @@ struct StageTester::State {
           batch.leased(batch.port(), gathered.cursor.value_or(""), batch.first_row());
       try {
         out.begin(leased);
+        Batch rows = leased;
         if (const auto* stateful = dynamic_cast<const Stateful*>(stage.get())) {
-          stateful->validate(leased, out);
+          rows = validated(*stateful, leased, out);
+          out.begin(rows);
         }
-        stage->process(leased, out);
+        stage->process(rows, out);
         out.flush();
         return;
       } catch (const Died&) {

@@ -10,12 +10,14 @@ namespace towpath {
 
 std::string show_ledger(const Snapshot& ledger) {
   std::vector<std::vector<std::string>> rows = {{"stage", "workers", "restarts", "leases", "in",
-                                                 "out", "filtered", "rejected", "bytes", "busy"}};
+                                                 "out", "filtered", "rejected", "bytes", "state",
+                                                 "busy"}};
   for (const StageSnapshot& stage : ledger.stages) {
     rows.push_back({stage.name, show_count(stage.workers), show_count(stage.restarts),
                     show_count(stage.leases), show_count(stage.in), show_count(stage.out),
                     stage.counts_filtered ? show_count(stage.filtered) : "-",
                     show_count(stage.rejected), show_bytes(static_cast<uint64_t>(stage.bytes)),
+                    stage.state == 0 ? "-" : show_bytes(static_cast<uint64_t>(stage.state)),
                     format("{:.1f}s", stage.busy_seconds)});
   }
   std::vector<size_t> widths(rows.front().size());
@@ -44,6 +46,7 @@ Object ledger_object(const Snapshot& ledger) {
     row.set("filtered", stage.filtered);
     row.set("rejected", stage.rejected);
     row.set("bytes", stage.bytes);
+    row.set("state", stage.state);
     row.set("busy_seconds", stage.busy_seconds);
     stages.push_back(std::move(row));
   }

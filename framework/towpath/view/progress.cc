@@ -1,5 +1,6 @@
 #include "towpath/view/progress.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -12,9 +13,13 @@ namespace towpath {
 namespace {
 
 constexpr auto kPlainEvery = std::chrono::seconds(5);
+constexpr double kLongest = 100 * 3600;  // seconds
 
 void put(int fd, const std::string& text) {
-  // Progress that can't be shown is no reason to stop.
+  // Progress that can't be shown is no reason to stop, nor to wait for a terminal that stands
+  // still.
+  pollfd ready{fd, POLLOUT, 0};
+  if (::poll(&ready, 1, 0) != 1) return;
   [[maybe_unused]] const ssize_t written = ::write(fd, text.data(), text.size());
 }
 
@@ -44,7 +49,10 @@ std::string Progress::line(const Snapshot& now, double rate) {
   text += format("  {}/s", amount(rate, true));
   if (now.total > now.done && rate > 0) {
     const double left = (total - done) / rate;
-    text += format("  {} left", show_duration(Millis{static_cast<int64_t>(left * 1000)}));
+    // One that hardly moves has no end to tell of.
+    if (left < kLongest) {
+      text += format("  {} left", show_duration(Millis{static_cast<int64_t>(left * 1000)}));
+    }
   }
   if (now.rejected > 0) text += format("  {} rejected", show_count(now.rejected));
   const auto busiest = std::max_element(

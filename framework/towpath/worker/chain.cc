@@ -17,6 +17,7 @@ class Chain::Link final : public BatchConsumer {
     const Settings settings(step.values, step.context);
     if (entry.make_source != nullptr) source = entry.make_source(settings);
     if (entry.make_stage != nullptr) stage_ = entry.make_stage(settings);
+    stateful_ = dynamic_cast<Stateful*>(stage_.get());
     if (entry.make_sink != nullptr) sink = entry.make_sink(settings);
   }
 
@@ -46,10 +47,15 @@ class Chain::Link final : public BatchConsumer {
   void process(const Batch& in, int64_t rows_in) {
     inner_row_ = in.first_row();
     outputs_.begin(in);
+    Batch rows = in;  // stays until the outputs are flushed
     if (sink) {
-      sink->write(in, outputs_);
+      sink->write(rows, outputs_);
     } else {
-      stage_->process(in, outputs_);
+      if (stateful_ != nullptr) {
+        rows = validated(*stateful_, in, outputs_);
+        outputs_.begin(rows);
+      }
+      stage_->process(rows, outputs_);
     }
     outputs_.flush();
     counts.in += rows_in;  // at the end: a part that is committed before must not count them
@@ -69,6 +75,7 @@ class Chain::Link final : public BatchConsumer {
   }
 
   std::optional<int> next_port() { return stage_ ? stage_->next_port() : std::nullopt; }
+  uint64_t state_bytes() const { return stateful_ == nullptr ? 0 : stateful_->state_bytes(); }
   bool is_last() const { return number_ + 1 == chain_.links_.size(); }
   Outputs& outputs() { return outputs_; }
 
@@ -80,6 +87,7 @@ class Chain::Link final : public BatchConsumer {
   Chain& chain_;
   const size_t number_;
   std::unique_ptr<Stage> stage_;
+  Stateful* stateful_ = nullptr;  // the stage, if it keeps state
   Outputs outputs_;
   int64_t inner_row_ = 0;
 };
@@ -97,6 +105,11 @@ Chain::Chain(const std::string& stage, const std::vector<Step>& steps,
 }
 
 Chain::~Chain() = default;
+
+std::vector<std::string> Chain::unfinished_files() const {
+  const std::unique_ptr<Sink>& sink = links_.back()->sink;
+  return sink ? sink->unfinished_files() : std::vector<std::string>{};
+}
 
 void Chain::open(Services& services, std::optional<std::string_view> token) {
   for (auto& link : links_) link->open(services, token);
@@ -147,6 +160,12 @@ void Chain::discard() {
 }
 
 std::optional<int> Chain::next_port() { return links_.front()->next_port(); }
+
+uint64_t Chain::state_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& link : links_) bytes += link->state_bytes();
+  return bytes;
+}
 
 std::vector<StepCounts> Chain::take_counts() {
   std::vector<StepCounts> counts;

@@ -22,6 +22,7 @@ class Chain {
   ~Chain();
   Chain(const Chain&) = delete;
 
+  std::vector<std::string> unfinished_files() const;  // of its sink
   void open(Services& services, std::optional<std::string_view> token);
   // One batch through all steps; `rows_in` of them belong to this worker.
   void process(const Batch& in, int64_t rows_in);
@@ -35,6 +36,7 @@ class Chain {
   void discard();
 
   std::optional<int> next_port();
+  uint64_t state_bytes() const;  // of all steps together
   // Per step, since the last call.
   std::vector<StepCounts> take_counts();
 

@@ -6,6 +6,12 @@
 #include "towpath/expr/key_hash.h"
 
 namespace towpath {
+namespace {
+
+constexpr uint64_t kStateStep = 1 << 20;  // growth that is told before the lease ends
+constexpr uint64_t kInlineBurst = 64 << 10;
+
+}  // namespace
 
 Committer::Committer(ArenaView& arena, std::vector<WorkerOutput> outputs, Link& link)
     : arena_(arena), outputs_(std::move(outputs)), link_(link) {}
@@ -20,6 +26,7 @@ void Committer::begin(const Lease& lease) {
   skip_.resize(outputs_.size() + 1);
   grants_ = lease.grants;
   filled_.clear();
+  inline_bytes_ = 0;
 }
 
 void Committer::add_room(const Room& room) {
@@ -43,11 +50,14 @@ void Committer::consume(int number, BatchBuilder& batch) {
   out.batch.size = layout.size;
   out.batch.head_at = layout.head_at;
   out.batch.rows = batch.rows();
-  if (layout.size < kInlineBytes) {
+  // Small ones need no room; but many of them do: then one takes a block, and waits for it.
+  if (layout.size < kInlineBytes && inline_bytes_ < kInlineBurst) {
+    inline_bytes_ += layout.size;
     out.batch.image.resize(layout.size);
     batch.write(layout, out.batch.image.data());
   } else {
     const Block block = take_block(out.output, layout.size);
+    inline_bytes_ = 0;
     batch.write(layout, arena_.write(block).data());
     out.batch.blocks.push_back(block);
   }
@@ -63,6 +73,7 @@ Commit Committer::make_part() {
   commit.partitions = partitions_owned_;
   commit.final = false;
   commit.outputs = std::exchange(filled_, {});
+  commit.state = told_state_ = link_.state_bytes();
   return commit;
 }
 
@@ -93,13 +104,17 @@ Block Committer::take_block(int output, uint64_t bytes) {
 }
 
 void Committer::part(std::string_view cursor) {
-  if (filled_.empty()) return;  // nothing new stands behind this cursor
+  // Without output and with the same state, nothing new stands behind this cursor.
+  if (filled_.empty() && !state_grew()) return;
   Commit commit = make_part();
   commit.cursor = std::string(cursor);
   link_.count(commit);
   queue(std::move(commit));
   send_queued();
+  link_.take_messages(false);  // the run may have been stopped
 }
+
+bool Committer::state_grew() const { return link_.state_bytes() >= told_state_ + kStateStep; }
 
 Commit Committer::finish() {
   Commit commit = make_part();

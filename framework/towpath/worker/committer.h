@@ -26,12 +26,15 @@ class Committer final : public BatchConsumer {
     virtual void take_messages(bool wait) = 0;
     // Adds the counts and counters since the last call.
     virtual void count(Commit& commit) = 0;
+    virtual uint64_t state_bytes() = 0;  // of the stage, now
   };
   Committer(ArenaView& arena, std::vector<WorkerOutput> outputs, Link& link);
 
   void begin(const Lease& lease);
   void add_room(const Room& room);
   void consume(int number, BatchBuilder& batch) override;
+  // Every commit tells how large the stage's state is. A long lease into a state puts nothing out,
+  // but its parts tell how that has grown, and hear whether the run goes on.
   void part(std::string_view cursor) override;
   // The commit that ends the lease; the caller adds what only it knows and gives it to queue().
   Commit finish();
@@ -42,6 +45,7 @@ class Committer final : public BatchConsumer {
  private:
   Block take_block(int output, uint64_t bytes);
   Commit make_part();
+  bool state_grew() const;
 
   ArenaView& arena_;
   const std::vector<WorkerOutput> outputs_;
@@ -51,9 +55,11 @@ class Committer final : public BatchConsumer {
   uint64_t epoch_ = 0, partitions_owned_ = 0;
   std::vector<uint64_t> skip_;
   std::vector<Grant> grants_;
+  uint64_t inline_bytes_ = 0;  // put into messages since a block was last taken
   std::vector<OutBatch> filled_;
   std::vector<Commit> queued_;
   std::vector<uint8_t> partitions_;
+  uint64_t told_state_ = 0;
 };
 
 }  // namespace towpath

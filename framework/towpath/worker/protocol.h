@@ -11,9 +11,9 @@
 // What coordinator and workers say to each other; PROTOCOL.md has the rules. Each message is one
 // MessagePack array whose first value is its kind.
 //
-//   worker       hello ──▶ ready ──▶ commit, commit, … ──▶ (exit)
-//                  │         ▲
-//   coordinator    └ start   └ work: leases with grants │ room │ pill
+//   worker         ready ──▶ commit, commit, … ──▶ (exit)
+//                    ▲
+//   coordinator      └ work: leases with grants │ room │ pill
 //
 // A message of an older incarnation, lease or attempt is stale and changes nothing.
 
@@ -54,6 +54,7 @@ enum class LeaseKind : uint8_t {
   kPrepare,  // a sink: make durable
   kCommit,   // a sink: make visible what was prepared
 };
+constexpr LeaseKind last_of(LeaseKind) { return LeaseKind::kCommit; }
 
 struct Grant {
   int output = 0;
@@ -114,16 +115,30 @@ struct Commit {
   uint64_t done = 0, total = 0;                            // a source's progress
   int next_port = -1;                                      // of a stage that chooses its input
   uint64_t busy_us = 0;                                    // time computing since the last commit
+  uint64_t state = 0;                                      // bytes that the stage's state takes now
   std::string position;                                    // kPrepare: the sink's
   TOWPATH_FIELDS(lease, attempt, part, epoch, partitions, final, outputs, cursor, counts, counters,
-                 want, ended, idle, done, total, next_port, busy_us, position)
+                 want, ended, idle, done, total, next_port, busy_us, state, position)
 };
 
 enum class Pill : uint8_t { kEnd, kStop };
+constexpr Pill last_of(Pill) { return Pill::kStop; }
 
 // ── worker → coordinator ──
 
-enum class FromWorker : uint8_t { kReady, kCommit, kFailed };
+enum class FromWorker : uint8_t {
+  kReady,
+  kCommit,
+  kAwake,
+  kFailed,
+};
+constexpr FromWorker last_of(FromWorker) { return FromWorker::kFailed; }
+
+// There may be something to read again, after a commit that said idle.
+struct Awake {
+  uint64_t lease = 0;  // of that commit
+  TOWPATH_FIELDS(lease)
+};
 
 struct Ready {
   int next_port = -1;
@@ -140,6 +155,7 @@ struct Failed {
 // ── coordinator → worker ──
 
 enum class ToWorker : uint8_t { kWork, kRoom, kPill };
+constexpr ToWorker last_of(ToWorker) { return ToWorker::kPill; }
 
 struct Room {
   uint64_t lease = 0;

@@ -1,5 +1,6 @@
 #include "towpath/worker/worker.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -18,11 +19,13 @@
 #include "towpath/worker/committer.h"
 #include "towpath/worker/open_batch.h"
 #include "towpath/worker/protocol.h"
+#include "towpath/worker/unfinished.h"
 
 namespace towpath {
 namespace {
 
 constexpr auto kCommitDelay = std::chrono::milliseconds(1);
+constexpr auto kShortLease = std::chrono::microseconds(100);
 constexpr Millis kIdlePause{50};
 
 // Neither is a std::exception: a stage that catches those of its own must not swallow them.
@@ -76,6 +79,7 @@ class Worker final : public Committer::Link {
         outputs.push_back({output.name, output.schema});
       chain_ = std::make_unique<Chain>(start_.steps.front().context.stage, start_.steps, outputs,
                                        committer_);
+      note_unfinished_files(start_.temp_dir, start_.identity, chain_->unfinished_files());
       chain_->open(services_, start_.token);
       Ready ready;
       ready.next_port = chain_->next_port().value_or(-1);
@@ -117,6 +121,8 @@ class Worker final : public Committer::Link {
     services_.take(commit.counters);
   }
 
+  uint64_t state_bytes() override { return chain_->state_bytes(); }
+
  private:
   template <class Body>
   void tell(FromWorker kind, const Body& body) {
@@ -137,10 +143,16 @@ class Worker final : public Committer::Link {
 
   void loop() {
     while (true) {
-      // What is done is told at once when there is nothing else to do, and soon in any case.
-      if (leases_.empty() || Clock::now() - last_sent_ > kCommitDelay) committer_.send_queued();
+      // What is done is told at once, unless the next will be done within no time too.
+      if (leases_.empty() || last_lease_ > kShortLease ||
+          Clock::now() - last_sent_ > kCommitDelay) {
+        committer_.send_queued();
+      }
       take_messages(false);
-      while (leases_.empty() && !pill_) take_messages(true);
+      while (leases_.empty() && !pill_) {
+        if (idle_) wait_for_source();
+        take_messages(!idle_);
+      }
       if (leases_.empty()) break;
       const Lease lease = std::move(leases_.front());
       leases_.pop_front();
@@ -163,8 +175,7 @@ class Worker final : public Committer::Link {
         read = chain_->read();
         break;
       case LeaseKind::kFinish:
-        while (chain_->finish(lease.port)) {
-        }
+        flush(lease.port);
         break;
       case LeaseKind::kPrepare:
         position = chain_->prepare(lease.epoch);
@@ -179,14 +190,27 @@ class Worker final : public Committer::Link {
       commit.ended = read.state == Source::Read::kEnd;
       commit.done = read.done;
       commit.total = read.total;
-      if (read.state == Source::Read::kIdle) wait_for_source();
+      commit.idle = idle_ = read.state == Source::Read::kIdle;
+      last_read_ = lease.id;
     }
     commit.position = std::move(position);
     commit.next_port = chain_->next_port().value_or(-1);
+    last_lease_ = Clock::now() - work_began_;
     commit.busy_us = static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - work_began_).count());
+        std::chrono::duration_cast<std::chrono::microseconds>(last_lease_).count());
     committer_.queue(std::move(commit));
     lease_ = 0;
+#ifdef __SANITIZE_ADDRESS__
+    arena_.unmap_windows();  // whoever still writes into what is committed is caught
+#endif
+  }
+
+  void flush(int port) {
+    const uint64_t before = chain_->state_bytes();
+    while (chain_->finish(port)) {
+    }
+    // What the state took goes back to the machine: this process may live on for long.
+    if (chain_->state_bytes() < before) ::malloc_trim(0);
   }
 
   void process(const Lease& lease) {
@@ -233,14 +257,15 @@ class Worker final : public Committer::Link {
   // Nothing to read now: until there is, or somebody has something to say. A source without a
   // descriptor to watch is asked again soon.
   void wait_for_source() {
-    committer_.send_queued();
     const int fd = chain_->wait_fd();
     const std::vector<int> fds = fd < 0 ? std::vector<int>{} : std::vector<int>{fd};
     try {
-      dealer_.wait(fds, fd < 0 ? kIdlePause : kForever);
+      if (dealer_.wait(fds, fd < 0 ? kIdlePause : kForever) == Woke::kMessage) return;
     } catch (const Closed&) {
       throw CoordinatorGone{};
     }
+    idle_ = false;
+    tell(FromWorker::kAwake, Awake{last_read_});
   }
 
   // The coordinator has the error and stops the run; leaving earlier would look like a death.
@@ -260,6 +285,9 @@ class Worker final : public Committer::Link {
   std::optional<Pill> pill_;
   uint64_t lease_ = 0;  // in work; 0: none
   Clock::time_point work_began_{}, last_sent_{};
+  Clock::duration last_lease_{};
+  bool idle_ = false;       // the source had nothing when it was read last,
+  uint64_t last_read_ = 0;  // by this lease
 };
 
 }  // namespace
@@ -267,8 +295,9 @@ class Worker final : public Committer::Link {
 void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline, Descriptor) {
   set_process_title("towpath: " + start.title);
   set_log_name(start.title);
-  // A reader that has gone is an error of the write, which says so; not a death.
+  // A reader that has gone, or a limit that is reached, is an error of the write, not a death.
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   int code = 0;
   try {
     Worker worker(std::move(start), UniqueFd(arena.fd), lifeline.fd);

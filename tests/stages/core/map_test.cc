@@ -28,6 +28,17 @@ TEST_CASE("Map: all entries see the row as it came in") {
   REQUIRE(result.rows == Rows{{{"a", 2}, {"b", 1}, {"name", "x"}}});
 }
 
+TEST_CASE("Map: each random is its own and the same again") {
+  const std::string yaml = "map:\n  a: random()\n  b: random()\n  name: random() - random()";
+  const Rows first =
+      StageTester(stage_entry<Map>(), yaml, kInput).run({{{"a", 1}}, {{"a", 1}}}).rows;
+  REQUIRE(first[0][0].second != first[0][1].second);
+  REQUIRE(first[0][2].second != Object(0.0));
+  REQUIRE(first[0][0].second != first[1][0].second);
+  REQUIRE(StageTester(stage_entry<Map>(), yaml, kInput).run({{{"a", 1}}, {{"a", 1}}}).rows ==
+          first);
+}
+
 TEST_CASE("Map: a column can change its type") {
   StageTester tester(stage_entry<Map>(), "map: { a: string(a) }", kInput);
   REQUIRE(tester.run({{{"a", 1}}}).rows == Rows{{{"a", "1"}, {"b", nullptr}, {"name", nullptr}}});

@@ -211,3 +211,17 @@ TEST_CASE("csv.read: a quoted cell without end costs one line in a large file to
   for (; records.next(); records.pass()) rows += records.problem() == nullptr;
   CHECK(rows == static_cast<int64_t>(text.size() / line.size()));
 }
+
+TEST_CASE("csv.read: a code that comes late does not lose its zeros") {
+  const TempFolder folder;
+  const std::vector<std::string> paths = {
+      folder.file("a.csv", "zip,f\n10115,1\n"),
+      folder.file("b.csv", "zip,f\n01067,1\n0,0.5\n-0,1\n1,007\n")};
+  const auto guessed = read_files(paths, "types: { f: float }");
+  CHECK(guessed.rows.size() == 3);  // f is as asked for, zeros and all
+  REQUIRE(guessed.rejects.size() == 2);
+  CHECK_THAT(guessed.rejects[0].reason,
+             Contains("zip: \"01067\" would lose its zeros as int") && Contains("zip: string"));
+  CHECK(read_files(paths, "types: { zip: int, f: float }").rejects.empty());
+  CHECK(read_files(paths, "types: { zip: string, f: float }").rejects.empty());
+}

@@ -77,6 +77,19 @@ TEST_CASE("jsonl.read: lines that do not fit are rejected with place and text") 
   CHECK_THAT(strict.rejects[7].reason, Contains("not JSON"));
 }
 
+TEST_CASE("jsonl.read: an object with a key twice is rejected") {
+  const auto result = read(
+      "{\"a\":1,\"o\":{\"x\":1}}\n{\"a\":1,\"a\":2}\n{\"o\":{\"x\":1,\"y\":2,\"x\":1}}\n"
+      "{\"o\":{},\"a\":3,\"o\":{}}\n{\"z\":1,\"z\":2,\"a\":4}\n",
+      "columns: [a, o]");
+  REQUIRE(result.rows.size() == 2);
+  CHECK(result.rows[1].at(0).second == Object(4));  // keys that nobody reads may repeat
+  REQUIRE(result.rejects.size() == 3);
+  CHECK(result.rejects[0].reason == "the key \"a\" stands there twice");
+  CHECK(result.rejects[1].reason == "o: an object has the key \"x\" twice");
+  CHECK(result.rejects[2].reason == "the key \"o\" stands there twice");
+}
+
 TEST_CASE("jsonl.read: types given convert text and numbers") {
   const auto result = read(
       "{\"i\":\"12\",\"s\":[1,2],\"t\":\"2024-02-29T12:00:00Z\",\"d\":\"2024-02-29\",\"o\":1}\n{"
@@ -132,4 +145,14 @@ TEST_CASE("jsonl.read: takes any bytes without a crash and the same in any batch
     }
     CHECK_NOTHROW(read(text));
   }
+}
+
+TEST_CASE("jsonl.read: whole numbers are never rounded") {
+  const auto large = read("{\"id\":1}\n{\"id\":18446744073709551615}\n");
+  REQUIRE(large.rows.size() == 2);
+  CHECK(large.rows[1].at(0).second == Object(uint64_t{18446744073709551615u}));
+  const auto mixed = read("{\"x\":0.5}\n{\"x\":9007199254740992}\n{\"x\":9007199254740993}\n");
+  CHECK(mixed.rows.size() == 2);
+  REQUIRE(mixed.rejects.size() == 1);
+  CHECK(mixed.rejects[0].reason == "x: 9007199254740993 is not a float");
 }

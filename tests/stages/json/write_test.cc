@@ -38,13 +38,18 @@ TEST_CASE("jsonl.write: writes every type and jsonl.read takes it back") {
       "{\"s\\\"\":\"a\\n\xc3\xa4\",\"i\":-1,\"f\":0.1,\"b\":true,\"d\":\"2024-02-29\","));
 }
 
-TEST_CASE("jsonl.write: what JSON has no number for is null") {
+TEST_CASE("jsonl.write: rows that JSON can't hold are rejected and the others stay") {
   const TempFolder folder;
   const std::string path = folder / "out.jsonl";
-  StageTester(stage_entry<JsonlWrite>(), "jsonl.write: " + path, {{"f", Type::kFloat}})
-      .write({{{"f", std::numeric_limits<double>::infinity()}},
-              {{"f", std::numeric_limits<double>::quiet_NaN()}}});
-  CHECK(text_of(path) == "{\"f\":null}\n{\"f\":null}\n");
+  const auto result = StageTester(stage_entry<JsonlWrite>(), "jsonl.write: " + path,
+                                  {{"f", Type::kFloat}, {"s", Type::kString}})
+                          .write({{{"f", std::numeric_limits<double>::infinity()}, {"s", "a"}},
+                                  {{"f", 1.5}, {"s", "b"}},
+                                  {{"f", 2.5}, {"s", "caf\xe9"}}});
+  CHECK(text_of(path) == "{\"f\":1.5,\"s\":\"b\"}\n");
+  REQUIRE(result.rejects.size() == 2);
+  CHECK(result.rejects[0].reason == "f: JSON has no form for inf");
+  CHECK(result.rejects[1].reason == "s: the text is not UTF-8");
 }
 
 TEST_CASE("jsonl.write: epochs and deaths between them change nothing") {

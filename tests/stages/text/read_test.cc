@@ -53,3 +53,14 @@ TEST_CASE("text.read: a missing or damaged file stops and is named") {
   CHECK_THROWS_WITH(read({damaged}), Contains("bad.gz: byte 12"));
   CHECK_THROWS_WITH(read({folder / "none"}), Contains("none"));
 }
+
+TEST_CASE("text.read: a file with fewer bytes than were listed stops and is named") {
+  const TempFolder folder;
+  const std::string path = folder.file("a.txt", "one\ntwo\n");
+  StageTester tester(stage_entry<TextRead>(), "text.read: {}",
+                     {{"path", Type::kString}, {"size", Type::kInt}});
+  CHECK(tester.run({{{"path", path}, {"size", 8}}}).rows.size() == 2);
+  CHECK(tester.run({{{"path", path}, {"size", 4}}}).rows.size() == 2);  // it has grown
+  CHECK_THROWS_WITH(tester.run({{{"path", path}, {"size", 9}}}),
+                    Contains("a.txt: 8 bytes were read, and the file had 9"));
+}
