@@ -1,6 +1,7 @@
 // Queue, SimpleQueue and JoinableQueue within a process; what dies is in queue_death_test.cc.
 #include "towpath/channel/queue.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -14,6 +15,8 @@
 #include "sync/helpers.h"
 #include "towpath/base/program_session.h"
 #include "towpath/channel/descriptor.h"
+#include "towpath/channel/queue_memory.h"
+#include "towpath/channel/wait.h"
 
 using namespace towpath;
 
@@ -291,6 +294,39 @@ TEST_CASE("Queue: its descriptor is readable while there is something to get") {
   CHECK_FALSE(wait_readable(fd, kNow));
   queue.shutdown();
   CHECK(wait_readable(fd, kNow));
+}
+
+TEST_CASE("Queue: memory that was overwritten is Invalid and no crash") {
+  const auto overwrite = [](const Queue<std::string>& queue, uint64_t at, std::string_view bytes) {
+    const UniqueFd file(::open((queue.handle().path() + ".items").c_str(), O_WRONLY | O_CLOEXEC));
+    REQUIRE(::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(at)) ==
+            static_cast<ssize_t>(bytes.size()));
+  };
+  for (const std::string& head : {std::string(8, '\xff'), std::string("\0\1\0\0\0\0\0\0", 8),
+                                  std::string("\0\0\0\0\7\0\0\0", 8)}) {
+    Queue<std::string> queue;
+    queue.put("first");
+    overwrite(queue, QueueMemory::kStreamAt, head);
+    CHECK_THROWS_AS(queue.get(kNow), Invalid);
+  }
+  JoinableQueue<std::string> queue;
+  queue.put("first");
+  overwrite(queue, QueueMemory::kTableAt, std::string(40, '\x7f'));
+  CHECK_THROWS_AS(queue.get(kNow), Invalid);
+}
+
+TEST_CASE("Queue: can be waited for beside others") {
+  Queue<int> queue, other;
+  const PipeEnds pipe;
+  CHECK(wait({queue, other, pipe.read.get()}, kShort).empty());
+  other.put(1);
+  CHECK(wait({queue, other, pipe.read.get()}, kSoon) == std::vector<size_t>{1});
+  queue.put(2);
+  write_text(pipe.write.get(), ".");
+  CHECK(wait({queue, other, pipe.read.get()}, kSoon) == std::vector<size_t>{0, 1, 2});
+  CHECK(other.get() == 1);
+  CHECK(wait({other}, kNow).empty());
+  CHECK(wait({queue}, kNow) == std::vector<size_t>{0});
 }
 
 TEST_CASE("Queue: it ends with the last copy in the process that made it") {

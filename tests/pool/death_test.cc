@@ -123,27 +123,19 @@ TEST_CASE("Pool: killing idle workers costs nothing") {
 
 TEST_CASE("Pool: random kills under load leave every task with one outcome") {
   Pool pool(PoolOptions{.workers = 3, .retries = 1'000});
-  std::atomic<bool> done = false;
-  std::thread killer([&] {
-    std::mt19937 random(4711);
-    while (!done) {
-      const auto workers = pool.processes();
-      if (!workers.empty()) ::kill(workers[random() % workers.size()].pid, SIGKILL);
-      std::this_thread::sleep_for(Millis{3});
-    }
-  });
+  std::mt19937 random(4711);
   std::vector<Future<int64_t>> futures;
-  for (int64_t i = 0; i < 2'000; ++i) futures.push_back(pool.apply_async(slow_square, i));
+  for (int64_t i = 0; i < 1'000; ++i) futures.push_back(pool.apply_async(slow_square, i));
   int64_t next = 0;
   for (const int64_t each : pool.imap(square, numbers(300'000))) {
     REQUIRE(each == next * next);
-    ++next;
+    if (++next % 2'000 != 0) continue;
+    const auto workers = pool.processes();
+    if (!workers.empty()) ::kill(workers[random() % workers.size()].pid, SIGKILL);
   }
   for (size_t i = 0; i < futures.size(); ++i) {
     REQUIRE(futures[i].get(kSoon) == static_cast<int64_t>(i * i));
   }
-  done = true;
-  killer.join();
   CHECK(next == 300'000);
   pool.close();
   CHECK(pool.join(kSoon));
@@ -201,7 +193,7 @@ TEST_CASE("Pool: workers are recycled by tasks") {
   for (const int pid : pids) ++tasks[pid];
   CHECK(tasks.size() >= 10);
   for (const auto& [pid, count] : tasks) CHECK(count <= 10);
-  CHECK(pool.map(square, numbers(5'000)).size() == 5'000);
+  CHECK(pool.map(square, numbers(200)).size() == 200);
 }
 
 TEST_CASE("Pool: workers are recycled by the growth of their memory") {
@@ -264,6 +256,8 @@ TEST_CASE("Pool: its destructor ends what runs") {
   CHECK_FALSE(future.running());
 }
 
+#if !defined( \
+    __SANITIZE_ADDRESS__)  // UBSan, beside it, takes a lack of descriptors for a lost object
 TEST_CASE("Pool: when not all workers can be started the others are stopped") {
   rlimit before{};
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
@@ -287,6 +281,7 @@ TEST_CASE("Pool: when not all workers can be started the others are stopped") {
   CHECK(open_files() == files);
   CHECK(Pool(2).apply(square, 2) == 4);
 }
+#endif
 
 TEST_CASE("Pool: workers without a task end after the idle time-out") {
   Pool pool(PoolOptions{.workers = 2, .idle_timeout = Millis{100}});
@@ -296,7 +291,11 @@ TEST_CASE("Pool: workers without a task end after the idle time-out") {
 }
 
 TEST_CASE("Pool: every start method gives workers that are replaced") {
-  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+  std::vector<Method> methods{Method::kForkserver, Method::kSpawn};
+  // Only while this process has no other thread.
+  const std::filesystem::directory_iterator threads("/proc/self/task");
+  if (std::distance(begin(threads), end(threads)) == 1) methods.push_back(Method::kFork);
+  for (const Method method : methods) {
     CAPTURE(method_name(method));
     Pool pool(PoolOptions{.workers = 2, .method = method});
     CHECK_THROWS_AS(pool.apply(kill_self, SIGKILL), WorkerDied);

@@ -27,6 +27,11 @@ int fails_at_five(int x) {
   return x;
 }
 
+int descend(int depth) {
+  Pool pool(1);
+  return pool.apply(descend, depth + 1);
+}
+
 // Can't be written once it holds 7, nor read once it holds 9.
 struct Odd {
   int value = 0;
@@ -304,6 +309,37 @@ TEST_CASE("Pool: nested pools share the cores of the outer one") {
   };
   const int share = std::max(1, whole / 2);
   CHECK(pool.apply(inner, 4) == std::vector<int64_t>{share, 16, share});
+}
+
+TEST_CASE("Pool: a task that makes pools of itself without end is stopped") {
+  Pool pool(1);
+  CHECK_THAT(message_of<Invalid>([&] { pool.apply(descend, 0); }),
+             Catch::Contains("within 10 others"));
+}
+
+TEST_CASE("Pool: an exception from a worker says where it was thrown") {
+  Pool pool(1);
+  try {
+    pool.apply(fails_at_five, 5);
+    FAIL("it did not throw");
+  } catch (const std::out_of_range& error) {
+    const RemoteTrace* trace = remote_of(error);
+    REQUIRE(trace);
+    CHECK(trace->type == "std::out_of_range");
+    CHECK_THAT(trace->trace, Catch::Contains("fails_at_five") && Catch::Contains("pool_test.cc:"));
+    CHECK_THAT(trace->worker, Catch::Contains(pool.processes().at(0).name));
+  }
+  const auto nested = [](int x) {
+    Pool inner(1);
+    return inner.apply(fails_at_five, x);
+  };
+  try {
+    pool.apply(nested, 5);
+  } catch (const std::out_of_range& error) {
+    REQUIRE(remote_of(error));
+    CHECK_THAT(remote_of(error)->trace, Catch::Contains("fails_at_five"));
+    CHECK(std::ranges::count(remote_of(error)->worker, '#') == 2);  // the innermost
+  }
 }
 
 TEST_CASE("Pool: its workers have names and the environment they were given") {

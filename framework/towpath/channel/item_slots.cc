@@ -4,6 +4,8 @@
 #include <bit>
 
 #include "towpath/base/clock.h"
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
 
 namespace towpath {
 namespace {
@@ -115,7 +117,16 @@ std::optional<ItemSlots::Slot> ItemSlots::acquire(uint64_t size, From from) {
   return slot;
 }
 
-char* ItemSlots::bytes(Slot slot) { return memory_.pool() + place(slot).at; }
+char* ItemSlots::bytes(Slot slot) {
+  const Place& it = place(slot);
+  if (it.at > QueueMemory::kPoolBytes || it.size > QueueMemory::kPoolBytes - it.at) {
+    throw Invalid(
+        format("the queue's memory is broken at slot {}: a process has written there "
+               "what is none of the library's",
+               slot));
+  }
+  return memory_.pool() + it.at;
+}
 uint64_t ItemSlots::size(Slot slot) { return place(slot).size; }
 
 void ItemSlots::queued(Slot slot) { place(slot).life = kQueued; }

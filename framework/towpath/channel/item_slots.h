@@ -23,6 +23,7 @@ namespace towpath {
 // Memory     a slot has room of a power of two, reserved to what its item needs. It is used again,
 //            the one that was freed last first, while it is in the caches.
 // Deaths     a slot's state and owner say all; the rest is counted anew behind a death.
+// Errors     Invalid: a process wrote into it what no ItemSlots writes.
 // Threads    any, in any process.
 class ItemSlots {
  public:

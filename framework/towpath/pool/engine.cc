@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "towpath/base/error.h"
@@ -24,13 +25,21 @@ constexpr std::chrono::microseconds kAhead{500};  // of work in one shipment
 constexpr size_t kDepth = 3;                      // shipments at a worker
 constexpr uint32_t kMaxTasks = 8192;              // in one
 constexpr size_t kMaxBytes = size_t{24} << 10;    // of arguments in one of several tasks
+constexpr size_t kMaxHead = 256;                  // of a shipment
 constexpr Millis kGrace{1'000};
 constexpr Millis kMaxLook{16};
 constexpr Millis kStartPause{100};
+constexpr int kMaxDepth = 10;        // of pools in workers of pools
 constexpr int kMaxOwnDeaths = 3;     // in a row, of workers that were starting
 constexpr int kMaxOuterDeaths = 64;  // the same by SIGKILL or SIGTERM
 constexpr uint64_t kWake = 0;        // of epoll: else the member's id, shifted
 constexpr auto kNever = Clock::time_point::max();
+
+// How many pools this process is a worker in.
+int depth() {
+  const char* text = std::getenv("TOWPATH_POOL_DEPTH");
+  return text == nullptr ? 0 : std::atoi(text);
+}
 
 std::string how_it_ended(int exitcode) {
   if (exitcode >= 0) return format("exited with code {}", exitcode);
@@ -68,6 +77,11 @@ uint32_t Engine::parcel_size(uint32_t code) const {
 }
 
 void Engine::submit(Parcel parcel) {
+  if (parcel.arguments.size() > kMaxConnectionMessage - kMaxHead) {
+    throw NotSerialisable(format("{}: {} bytes of arguments; a task takes at most {}",
+                                 options_.name, parcel.arguments.size(),
+                                 kMaxConnectionMessage - kMaxHead));
+  }
   std::unique_lock lock(mutex_);
   if (broken_) std::rethrow_exception(broken_);
   if (stop_ != Stop::kNo) {
@@ -222,6 +236,10 @@ Engine::Engine(PoolOptions options, Workers workers)
       wake_(UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))) {
   if (!epoll_ || !wake_) throw_errno("epoll_create1, eventfd");
   if (options_.workers < 0) throw Invalid(format("a pool of {} workers", options_.workers));
+  if (depth() >= kMaxDepth) {
+    throw Invalid(format(
+        "a pool within {} others: does a task make a pool that runs the same task?", depth()));
+  }
   if (options_.retries < 0) throw Invalid(format("a pool with {} retries", options_.retries));
   target_ = options_.workers == 0 ? cores_ : options_.workers;
   if (options_.name.empty()) {
@@ -278,6 +296,7 @@ std::unique_ptr<Member> Engine::make_member() {
   options.method = options_.method;
   const std::string share = std::to_string(std::max(1, cores_ / std::max(1, target_)));
   options.env.emplace_back("TOWPATH_CORES", share);
+  options.env.emplace_back("TOWPATH_POOL_DEPTH", std::to_string(depth() + 1));
   for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {
     if (::getenv(name) == nullptr) options.env.emplace_back(name, share);
   }

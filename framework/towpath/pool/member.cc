@@ -4,6 +4,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/log.h"
 
 namespace towpath::pool {
 namespace {
@@ -94,6 +95,10 @@ bool Member::flush() {
     return false;
   } catch (const Closed&) {
     unsent_.clear();  // its death is told by its sentinel
+  } catch (const SystemError& error) {
+    // No descriptors or memory are left for a large message: there may be, soon.
+    log(Level::kWarning, format("worker {}: tasks can't be sent yet: {}", name(), error.what()));
+    return false;
   }
   return true;
 }

@@ -169,6 +169,13 @@ void Worker::put_result(uint32_t shipment, uint32_t task) {
   slate_.begin(shipment, task);
   if (slate_.append(outcome_.bytes())) return;
   // One that is larger than the slate.
+  if (outcome_.bytes().size() > kMaxConnectionMessage - sizeof(ResultsHead)) {
+    const std::string what = format("a result of {} bytes; at most {} can travel",
+                                    outcome_.bytes().size(), kMaxConnectionMessage);
+    outcome_.clear();
+    encode_failure({.type = "towpath::NotSerialisable", .message = what});
+    if (slate_.append(outcome_.bytes())) return;
+  }
   const int64_t end = now();
   send({.shipment = shipment, .first = task, .count = 1, .nanoseconds = end - begun_},
        outcome_.bytes());

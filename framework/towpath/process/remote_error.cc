@@ -138,7 +138,7 @@ RemoteTrace trace_of_current_exception() {
     if (const RemoteTrace* remote = remote_of(error)) return *remote;
     trace.type = type_name(typeid(error));
     trace.message = error.what();
-    trace.trace = throw_trace(dynamic_cast<const void*>(&error), typeid(error));
+    trace.frames = throw_frames(dynamic_cast<const void*>(&error), typeid(error));
     if (const auto* system = dynamic_cast<const std::system_error*>(&error)) {
       trace.code = system->code().value();
       trace.category = system->code().category().name();
@@ -148,7 +148,7 @@ RemoteTrace trace_of_current_exception() {
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
     trace.type = type == nullptr ? "an unknown exception" : type_name(*type);
-    if (type != nullptr) trace.trace = throw_trace(nullptr, *type);
+    if (type != nullptr) trace.frames = throw_frames(nullptr, *type);
   }
   return trace;
 }
@@ -159,6 +159,8 @@ std::exception_ptr exception_of(RemoteTrace trace) {
     for (size_t i = 0; i < all.size(); ++i) all[i] = type_name(*known_types()[i].type);
     return all;
   }();
+  if (trace.trace.empty()) trace.trace = lines_of(trace.frames);
+  trace.frames.clear();
   for (size_t i = 0; i < names.size(); ++i) {
     if (names[i] == trace.type) return known_types()[i].make(std::move(trace));
   }
@@ -172,7 +174,8 @@ std::string text_of(const RemoteTrace& trace) {
     text += "\n  in " + trace.worker;
     if (trace.task >= 0) text += format(", task {}", trace.task);
   }
-  if (!trace.trace.empty()) text += "\n" + trace.trace;
+  const std::string lines = trace.trace.empty() ? lines_of(trace.frames) : trace.trace;
+  if (!lines.empty()) text += "\n" + lines;
   return text;
 }
 

@@ -3,22 +3,27 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "towpath/base/error.h"
 #include "towpath/message/codec.h"
+#include "towpath/process/code_address.h"
 
 namespace towpath {
 
 // An exception on its way from one process to another: plain data, whatever it was.
 struct RemoteTrace {
-  std::string type;        // of the exception, e.g. "std::out_of_range"
-  std::string message;     // its what(); empty for what is no std::exception
-  std::string trace;       // where it was thrown, a frame a line, innermost first; empty: not known
-  std::string worker;      // "Pool-1#2 (pid 4711)"
+  std::string type{};      // of the exception, e.g. "std::out_of_range"
+  std::string message{};   // its what(); empty for what is no std::exception
+  std::string trace{};     // where it was thrown, a frame a line, innermost first; empty: not known
+  std::string worker{};    // "Pool-1#2 (pid 4711)"
   int64_t task = -1;       // its number, -1: none
   int64_t code = 0;        // of a std::system_error; errno of a SystemError
   std::string category{};  // of a std::system_error
-  TOWPATH_FIELDS(type, message, trace, worker, task, code, category)
+  // Where it was thrown, as it travels: exception_of() makes `trace` of it, so that not every
+  // worker needs the program's debug information.
+  std::vector<CodeAddress> frames{};
+  TOWPATH_FIELDS(type, message, trace, worker, task, code, category, frames)
 };
 
 // An exception of another process whose type this one can't make again: of the user's own, or of
@@ -44,7 +49,7 @@ RemoteTrace trace_of_current_exception();
 // The data as an exception again.
 std::exception_ptr exception_of(RemoteTrace trace);
 
-// "std::out_of_range: no such row", as a log shows it; with the trace's lines behind it.
+// "std::out_of_range: no such row", as a log shows it; worker and trace's lines behind it.
 std::string text_of(const RemoteTrace& trace);
 
 // A type's name as it is written in a program.

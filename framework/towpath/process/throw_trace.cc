@@ -3,53 +3,64 @@
 #include <backtrace.h>
 #include <cxxabi.h>
 #include <dlfcn.h>
+#include <unwind.h>
 
 #include <array>
 #include <cstdlib>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 
+#include "towpath/base/error.h"
 #include "towpath/base/format.h"
 
 namespace towpath {
 namespace {
 
-constexpr size_t kMaxFrames = 48;
+constexpr size_t kMaxFrames = 32;
+constexpr size_t kOwnFrames = 2;  // record() and __cxa_throw
 
-// Of the last throw of a thread that records. Plain data: the hook runs while an exception is
-// under way, perhaps for want of memory.
+// The last throw of a thread that records. Plain data: the hook runs while an exception is under
+// way, perhaps for want of memory.
 struct Throw {
-  bool recording = false;
+  const void* within = nullptr;  // frames below this place of the stack; null: none
   const void* object = nullptr;
   const std::type_info* type = nullptr;
+  size_t skip = 0;
   size_t frames = 0;
   std::array<uintptr_t, kMaxFrames> at{};
 };
 thread_local Throw last;
 
-void ignore_error(void*, const char*, int) {}
-
-// Reads the debug information of the modules once, and keeps it.
-backtrace_state* debug_information() {
-  static backtrace_state* const state =
-      ::backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
-  return state;
+_Unwind_Reason_Code add_frame(_Unwind_Context* context, void*) {
+  if (_Unwind_GetCFA(context) > reinterpret_cast<uintptr_t>(last.within)) return _URC_END_OF_STACK;
+  if (last.skip > 0) {
+    --last.skip;
+    return _URC_NO_REASON;
+  }
+  if (last.frames == kMaxFrames) return _URC_END_OF_STACK;
+  int before_instruction = 0;
+  const uintptr_t place = _Unwind_GetIPInfo(context, &before_instruction);
+  // A return address is behind the call, which may be another line.
+  if (place != 0) last.at[last.frames++] = before_instruction != 0 ? place : place - 1;
+  return _URC_NO_REASON;
 }
 
-// Not inlined, so that the number of frames between it and the throw is known.
+// Neither inlined nor left before its end, so that the number of frames between it and the throw is
+// known.
 __attribute__((noinline)) void record(const void* object, const std::type_info* type) {
   last.object = object;
   last.type = type;
+  last.skip = kOwnFrames;
   last.frames = 0;
-  ::backtrace_simple(
-      debug_information(), 1,
-      [](void*, uintptr_t pc) {
-        if (last.frames == kMaxFrames || pc == ~uintptr_t{0}) return 1;
-        last.at[last.frames++] = pc;
-        return 0;
-      },
-      &ignore_error, nullptr);
+  _Unwind_Backtrace(&add_frame, nullptr);
+  asm volatile("");
 }
+
+void ignore_error(void*, const char*, int) {}
 
 std::string demangled(const char* name) {
   int status = 0;
@@ -60,53 +71,94 @@ std::string demangled(const char* name) {
 
 struct Lines {
   std::string text;
-  bool ended = false;  // the rest is how the process came to run the task
+  bool ended = false;  // the rest is how the process came to run the function
 };
 
 int add_line(void* data, uintptr_t, const char* file, int line, const char* function) {
   auto& lines = *static_cast<Lines*>(data);
-  const std::string name = function == nullptr ? "?" : demangled(function);
-  // From here outward it is Towpath's own calling of it.
-  if (name.starts_with("towpath::pool::invoke") || name.starts_with("towpath::call::")) {
-    lines.ended = true;
+  if (function == nullptr) return 0;
+  const std::string_view name(function);
+  for (const char* own : {"towpath4pool6invoke", "towpath4call5thunk"}) {
+    if (name.find(own) != name.npos) lines.ended = true;
   }
   if (lines.ended) return 1;
   // A sanitizer's stands before ours.
   if (name.starts_with("__interceptor") || name.starts_with("__cxa_throw")) return 0;
   if (!lines.text.empty()) lines.text += "\n";
-  lines.text += "  at " + name;
+  lines.text += "  at " + demangled(function);
   if (file != nullptr) lines.text += format(" ({}:{})", file, line);
   return 0;
 }
 
-void add_symbol(void* data, uintptr_t pc, const char* symbol, uintptr_t, uintptr_t) {
-  add_line(data, pc, nullptr, 0, symbol);
+void add_symbol(void* data, uintptr_t place, const char* symbol, uintptr_t, uintptr_t) {
+  add_line(data, place, nullptr, 0, symbol);
+}
+
+Lines lines_of_frame(const CodeAddress& frame) {
+  static backtrace_state* const state =
+      ::backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
+  Lines lines;
+  const std::string module = frame.module.empty() ? "the executable" : frame.module;
+  try {
+    const auto place = reinterpret_cast<uintptr_t>(resolve_code(frame));
+    ::backtrace_pcinfo(state, place, &add_line, &ignore_error, &lines);
+    // A module without debug information: the function's name at least.
+    if (lines.text.empty() && !lines.ended) {
+      ::backtrace_syminfo(state, place, &add_symbol, &ignore_error, &lines);
+    }
+  } catch (const Invalid&) {
+    // A library that is loaded there and not here.
+  }
+  if (lines.text.empty() && !lines.ended) {
+    lines.text = format("  at {} + {:#x}", module, frame.offset);
+  }
+  return lines;
 }
 
 }  // namespace
 
-RecordThrows::RecordThrows() : outer_(last.recording) {
-  debug_information();
-  last.recording = true;
+RecordThrows::RecordThrows() : outer_(last.within) {
+  last.within = this;
   last.type = nullptr;
 }
-RecordThrows::~RecordThrows() { last.recording = outer_; }
+RecordThrows::~RecordThrows() { last.within = outer_; }
 
-std::string throw_trace(const void* exception, const std::type_info& type) {
-  if (last.type == nullptr || *last.type != type) return {};
-  if (exception != nullptr && exception != last.object) return {};
-  Lines lines;
-  for (size_t i = 0; i < last.frames && !lines.ended; ++i) {
-    const size_t before = lines.text.size();
-    ::backtrace_pcinfo(debug_information(), last.at[i], &add_line, &ignore_error, &lines);
-    const bool unknown =
-        std::string_view(lines.text).substr(before).find("at ?") != std::string::npos;
-    if (lines.ended || (lines.text.size() != before && !unknown)) continue;
-    lines.text.resize(before);
-    // A module without debug information: the function's name at least.
-    ::backtrace_syminfo(debug_information(), last.at[i], &add_symbol, &ignore_error, &lines);
+std::vector<CodeAddress> throw_frames(const void* exception, const std::type_info& type) {
+  std::vector<CodeAddress> frames;
+  if (last.type == nullptr || *last.type != type) return frames;
+  if (exception != nullptr && exception != last.object) return frames;
+  // To find a place's module takes longer than the throw, and tasks throw where they have thrown.
+  thread_local std::unordered_map<uintptr_t, CodeAddress> known;
+  for (size_t i = 0; i < last.frames; ++i) {
+    auto found = known.find(last.at[i]);
+    if (found == known.end()) {
+      try {
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): the unwinder tells places as numbers.
+        const auto* place = reinterpret_cast<const void*>(last.at[i]);
+        found = known.emplace(last.at[i], locate_code(place)).first;
+      } catch (const Invalid&) {
+        continue;  // code that was made at run time
+      }
+    }
+    frames.push_back(found->second);
   }
-  return lines.text;
+  return frames;
+}
+
+std::string lines_of(const std::vector<CodeAddress>& frames) {
+  static std::mutex mutex;
+  static std::map<std::pair<std::string, uint64_t>, Lines> known;
+  const std::lock_guard lock(mutex);
+  std::string text;
+  for (const CodeAddress& frame : frames) {
+    const std::pair key(frame.stamp, frame.offset);
+    auto found = known.find(key);
+    if (found == known.end()) found = known.emplace(key, lines_of_frame(frame)).first;
+    if (!text.empty() && !found->second.text.empty()) text += "\n";
+    text += found->second.text;
+    if (found->second.ended) break;
+  }
+  return text;
 }
 
 }  // namespace towpath
@@ -117,7 +169,9 @@ extern "C" __attribute__((weak, noreturn)) void __cxa_throw(void* object, void* 
                                                             void (*destroy)(void*)) {
   using Throw = void (*)(void*, void*, void (*)(void*));
   static const auto next = reinterpret_cast<Throw>(::dlsym(RTLD_NEXT, "__cxa_throw"));
-  if (towpath::last.recording) towpath::record(object, static_cast<const std::type_info*>(type));
+  if (towpath::last.within != nullptr) {
+    towpath::record(object, static_cast<const std::type_info*>(type));
+  }
   next(object, type, destroy);
   __builtin_unreachable();
 }
