@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-
 #include <utility>
 
 #include "towpath/base/error.h"

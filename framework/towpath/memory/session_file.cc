@@ -111,6 +111,12 @@ void reserve(int fd, const Handle& handle, uint64_t size) {
     const int error = ::posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(step));
     if (error == EINTR) continue;
     if (error == ENOSPC) throw_full(handle, size, all, at);
+    if (error == EFBIG) {
+      throw Invalid(
+          format("{}: {} bytes pass the limit on the size of files, which counts for "
+                 "shared memory, too: raise it with ulimit -f unlimited",
+                 handle.name, size));
+    }
     if (error != 0)
       throw SystemError(format("posix_fallocate({}, {}, {})", handle.name, at, step), error);
     at += step;

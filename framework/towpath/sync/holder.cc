@@ -47,8 +47,11 @@ std::optional<Stat> read_stat(const char* path) {
   stat.zombie = text.front() == 'Z' || text.front() == 'X';
   for (int field = 3; field <= 22; ++field) {
     const size_t blank = text.find(' ');
-    if (field == 20) std::from_chars(text.data(), text.data() + blank, stat.threads);
-    if (field == 22) std::from_chars(text.data(), text.data() + blank, stat.start);
+    const auto into = [word = text.substr(0, blank)](uint64_t& number) {
+      std::from_chars(word.begin(), word.end(), number);
+    };
+    if (field == 20) into(stat.threads);
+    if (field == 22) into(stat.start);
     text.remove_prefix(blank + 1);
   }
   return stat;
