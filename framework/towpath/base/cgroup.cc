@@ -4,6 +4,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "towpath/base/format.h"
+
 namespace towpath {
 namespace {
 
@@ -41,7 +43,7 @@ double least_cgroup_limit(const std::string& controller, const std::vector<std::
   };
   double least = least_of(kRoot, cgroup_path(""));
   for (const std::string& root : roots) {
-    least = std::min(least, least_of(kRoot + "/" + root, cgroup_path(controller)));
+    least = std::min(least, least_of(format("{}/{}", kRoot, root), cgroup_path(controller)));
   }
   return least;
 }

@@ -43,14 +43,14 @@ constexpr Millis kEndGrace{60'000};  // sinks may have much to close
 
 // ZeroMQ aborts the process that has no descriptor left for a new connection, so they are made sure
 // of before anything starts.
-const Plan& enough_descriptors(const Plan& plan) {
+void make_sure_of_descriptors(const Plan& plan) {
   constexpr rlim_t kPerWorker = 4, kOwn = 64;
   rlim_t needed = kOwn;
   for (const PlanStage& stage : plan.stages)
     needed += kPerWorker * static_cast<rlim_t>(stage.workers);
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) throw_errno("getrlimit(RLIMIT_NOFILE)");
-  if (limit.rlim_cur >= needed) return plan;
+  if (limit.rlim_cur >= needed) return;
   if (limit.rlim_max < needed) {
     throw Invalid(
         format("the run needs about {} descriptors, and {} are allowed: raise the limit "
@@ -59,13 +59,12 @@ const Plan& enough_descriptors(const Plan& plan) {
   }
   limit.rlim_cur = needed;
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) throw_errno("setrlimit(RLIMIT_NOFILE)");
-  return plan;
 }
 
 class Coordinator {
  public:
   Coordinator(const Plan& plan, const RunOptions& options)
-      : plan_(enough_descriptors(plan)),
+      : plan_(plan),
         options_(options),
         signals_(options.handle_signals),
         folder_(RunFolder::create(options.runs, plan.pipeline)),
@@ -522,6 +521,7 @@ class Coordinator {
 }  // namespace
 
 RunResult run_plan(const Plan& plan, const RunOptions& options) {
+  make_sure_of_descriptors(plan);
   return Coordinator(plan, options).run();
 }
 

@@ -36,7 +36,7 @@ struct Outcome {
   TOWPATH_FIELDS(error, exit_code, message, folder, rejects, ledger)
 };
 
-void coordinate(std::string plan, std::string runs, Descriptor out) {
+void coordinate(const std::string& plan, const std::string& runs, Descriptor out) {
   const UniqueFd fd(out.fd);
   Outcome outcome;
   try {
@@ -142,7 +142,7 @@ Node& entry(Node& map, std::string_view key) {
 
 }  // namespace
 
-Pipeline::Pipeline(std::string name) : document_(Document::parse(name, "towpath: 1")) {
+Pipeline::Pipeline(const std::string& name) : document_(Document::parse(name, "towpath: 1")) {
   document_.root() = map_node();
   entry(document_.root(), "towpath") = node_of(1);
   entry(document_.root(), "pipeline") = node_of(name);
@@ -166,7 +166,7 @@ std::string Pipeline::unused_name(std::string_view kind) {
   return name;
 }
 
-Pipeline::Stage Pipeline::add(std::string_view kind, Fields fields) {
+Pipeline::Stage Pipeline::add(std::string_view kind, const Fields& fields) {
   Stage stage(*this, unused_name(kind));
   Node settings = map_node();
   for (const auto& [name, value] : fields) entry(settings, name) = node_of(value);
@@ -187,12 +187,12 @@ Pipeline::Stage Pipeline::stage(std::string_view name) {
   return Stage(*this, std::string(name));
 }
 
-Pipeline& Pipeline::param(std::string_view name, Object value) {
+Pipeline& Pipeline::param(std::string_view name, const Object& value) {
   entry(entry(document_.root(), "params"), name) = node_of(value);
   return *this;
 }
 
-Pipeline& Pipeline::option(std::string_view name, Object value) {
+Pipeline& Pipeline::option(std::string_view name, const Object& value) {
   entry(document_.root(), name) = node_of(value);
   return *this;
 }
@@ -216,7 +216,7 @@ Pipeline::Stage& Pipeline::Stage::from(const Stage& other) {
 
 Pipeline::Stage& Pipeline::Stage::workers(int count) { return option("workers", count); }
 
-Pipeline::Stage& Pipeline::Stage::option(std::string_view name, Object value) {
+Pipeline::Stage& Pipeline::Stage::option(std::string_view name, const Object& value) {
   entry(pipeline_->stage_node(name_), name) = node_of(value);
   return *this;
 }

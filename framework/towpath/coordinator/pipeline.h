@@ -35,7 +35,7 @@ namespace towpath {
 
 class Pipeline {
  public:
-  explicit Pipeline(std::string name);
+  explicit Pipeline(const std::string& name);
   // The YAML file as it stands; stages can be added.
   static Pipeline load(const std::string& path);
 
@@ -46,7 +46,7 @@ class Pipeline {
    public:
     Stage& from(const Stage& other);  // again: fan-in
     Stage& workers(int count);
-    Stage& option(std::string_view name, Object value);
+    Stage& option(std::string_view name, const Object& value);
     const std::string& name() const { return name_; }
 
    private:
@@ -56,13 +56,13 @@ class Pipeline {
     std::string name_;
   };
 
-  Stage add(std::string_view kind, Fields fields = {});
+  Stage add(std::string_view kind, const Fields& fields = {});
   // The main field alone: add("filter", "qty > 0").
   Stage add(std::string_view kind, const char* main_field);
   // A stage that load() read.
   Stage stage(std::string_view name);
-  Pipeline& param(std::string_view name, Object value);
-  Pipeline& option(std::string_view name, Object value);  // memory, cores, max_rejects, …
+  Pipeline& param(std::string_view name, const Object& value);
+  Pipeline& option(std::string_view name, const Object& value);  // memory, cores, max_rejects, …
 
   // Runs to the end. The result of a run with rejects has exit code 3.
   RunResult run();

@@ -10,8 +10,9 @@ namespace towpath {
 void FileSink::open(Services&, std::optional<std::string_view> position) {
   uint64_t byte = 0;
   if (position) {
-    const char* const end = position->data() + position->size();
-    const auto [stop, error] = std::from_chars(position->data(), end, byte);
+    const std::string text(*position);
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, byte);
     expect(error == std::errc() && stop == end,
            format("\"{}\" is no position in a file", *position));
   }

@@ -10,7 +10,7 @@ namespace towpath {
 // is complete.
 class FileSink : public Sink {
  public:
-  explicit FileSink(std::string path) : file_(std::move(path)) {}
+  explicit FileSink(const std::string& path) : file_(path) {}
   std::vector<std::string> unfinished_files() const final { return {file_.partial_path()}; }
   void open(Services& services, std::optional<std::string_view> position) final;
   void write(const Batch& in, Outputs& rejects) final;
