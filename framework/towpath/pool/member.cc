@@ -126,6 +126,7 @@ void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<D
       Delivery delivery{piece.receiver, piece.first + (index - begin), count};
       delivery.thrown = (head.flags & ResultsHead::kThrown) != 0;
       if (count == left) {
+        // NOLINTNEXTLINE(bugprone-use-after-move): this was the last of it.
         delivery.outcomes = at == 0 ? std::move(outcomes) : outcomes.substr(at);
       } else {
         if (!in) in.emplace(outcomes);
