@@ -186,7 +186,6 @@ def library(rounds):
     lines = []
     for program in ("chan", "ping", "large", "codec", "spawn"):
         peer_program(program)
-    # Towpath's own queues and pools are to come.
     for group, title in (("A", "64-byte messages, records/s"), ("B", "round trip of 64 bytes, µs (p50, p99)"),
                          ("C", "frames of 6 MB, frames/s and GB/s"), ("D", "tasks of a pool, tasks/s"),
                          ("S", "start of a process, ms")):

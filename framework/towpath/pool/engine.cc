@@ -393,7 +393,7 @@ void Engine::put_back(std::vector<Parcel> parcels) {
   }
 }
 
-void Engine::break_with(std::exception_ptr error) {
+void Engine::break_with(const std::exception_ptr& error) {
   broken_ = error;
   for (Parcel& parcel : queue_) {
     deliveries_.push_back({std::move(parcel.receiver), parcel.first, parcel.count, {}, error});
@@ -434,7 +434,6 @@ void Engine::read(Member& member, std::vector<Arrived>& arrived) {
     // on without its connection is of no use.
     member.hung_up = true;
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
-    if (member.life < Member::Life::kEnding) member.signal_at = Clock::now() + kGrace;
   }
 }
 
@@ -594,6 +593,9 @@ void Engine::watch_time() {
     Member& member = *each;
     watch_deadline(member, now);
     watch_stuck(member, now);
+    if (member.hung_up && member.life < Member::Life::kEnding && member.signal_at == kNever) {
+      member.signal_at = now + kGrace;
+    }
     if (member.signal_at <= now) {
       if (member.was_asked || member.hung_up) {
         member.process().kill();

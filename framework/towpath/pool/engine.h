@@ -104,7 +104,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void bury(Member& member);
   void fail_running(Member& member, Parcel parcel, int exitcode);
   void put_back(std::vector<Parcel> parcels);
-  void break_with(std::exception_ptr error);
+  void break_with(const std::exception_ptr& error);
 
   void watch_time();
   void watch_deadline(Member& member, Clock::time_point now);

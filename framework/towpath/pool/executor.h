@@ -45,7 +45,11 @@ class Executor {
   };
   // Results in input order, as they are walked. Timeout comes out of walking.
   template <Target F, std::ranges::input_range In>
-  auto map(F function, In&& input, const MapOptions& options = {}) {
+  auto map(F function, In&& input) {
+    return map(function, std::forward<In>(input), MapOptions());
+  }
+  template <Target F, std::ranges::input_range In>
+  auto map(F function, In&& input, const MapOptions& options) {
     return pool_.template stream<false>(
         function, std::forward<In>(input),
         {.chunk = options.chunk, .ahead = options.buffer, .timeout = options.timeout});

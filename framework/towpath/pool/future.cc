@@ -8,17 +8,16 @@
 
 namespace towpath::pool {
 
-void require_success(Decoder& in, uint64_t task) {
-  if (in.boolean()) return;
+void throw_remote(Decoder& in, uint64_t task) {
   auto trace = decode<RemoteTrace>(in);
   if (trace.task < 0) trace.task = static_cast<int64_t>(task);
   std::rethrow_exception(exception_of(std::move(trace)));
 }
 
-void FutureState::take(uint64_t first, uint32_t count, std::string outcomes) {
+void FutureState::take(uint64_t first, uint32_t count, std::string outcomes, bool thrown) {
   std::unique_lock lock(mutex_);
   if (done_) return;
-  parts_.push_back({first, count, std::move(outcomes)});
+  parts_.push_back({first, count, std::move(outcomes), thrown});
   arrived_ += count;
   if (arrived_ >= tasks_) finish(std::move(lock));
 }
@@ -137,15 +136,8 @@ std::exception_ptr FutureState::error() const {
 }
 
 bool FutureState::failed() const {
-  if (error()) return true;
-  for (const Part& part : parts_) {
-    Decoder in(part.outcomes);
-    for (uint32_t i = 0; i < part.count; ++i) {
-      if (!in.boolean()) return true;
-      in.skip();
-    }
-  }
-  return false;
+  const std::lock_guard lock(mutex_);
+  return error_ || std::ranges::any_of(parts_, &Part::thrown);
 }
 
 }  // namespace towpath::pool

@@ -20,7 +20,7 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
   FutureState(std::weak_ptr<Engine> engine, uint64_t tasks)
       : engine_(std::move(engine)), tasks_(tasks) {}
 
-  void take(uint64_t first, uint32_t count, std::string outcomes) override;
+  void take(uint64_t first, uint32_t count, std::string outcomes, bool thrown) override;
   void fail(uint64_t first, uint32_t count, std::exception_ptr error) override;
 
   bool done() const;
@@ -40,6 +40,7 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
     uint64_t first;
     uint32_t count;
     std::string outcomes;
+    bool thrown;
   };
   // After wait(): all, in order.
   const std::vector<Part>& parts() const { return parts_; }
@@ -63,8 +64,8 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
   std::vector<std::exception_ptr> callback_errors_;
 };
 
-// Reads an outcome's first part; throws what the task threw.
-void require_success(Decoder& in, uint64_t task);
+// Reads what a task has thrown, and throws it.
+[[noreturn]] void throw_remote(Decoder& in, uint64_t task);
 
 }  // namespace pool
 

@@ -12,11 +12,6 @@ namespace {
 // A worker that reads has room; one that is stopped must not stop its pool.
 constexpr Millis kSendPatience{100};
 
-void skip_outcome(Decoder& in) {
-  in.boolean();
-  in.skip();
-}
-
 }  // namespace
 
 Member::Member(uint64_t id, Options options, const WorkerSettings& settings)
@@ -118,7 +113,7 @@ void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<D
   const auto position = [&] { return outcomes.size() - in->rest().size(); };
   if (known > 0 && left > 0) {
     in.emplace(outcomes);
-    for (uint32_t i = 0; i < known; ++i) skip_outcome(*in);
+    for (uint32_t i = 0; i < known; ++i) in->skip();
     at = position();
   }
   uint32_t index = shipment->received;  // of the next task in the shipment
@@ -128,12 +123,14 @@ void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<D
     const uint32_t end = begin + piece.count;
     if (index < end) {
       const uint32_t count = std::min(end - index, left);
-      Delivery delivery{piece.receiver, piece.first + (index - begin), count, {}, {}};
+      Delivery delivery{piece.receiver, piece.first + (index - begin), count};
+      delivery.thrown = (head.flags & ResultsHead::kThrown) != 0;
       if (count == left) {
+        // NOLINTNEXTLINE(bugprone-use-after-move): this was the last of it.
         delivery.outcomes = at == 0 ? std::move(outcomes) : outcomes.substr(at);
       } else {
         if (!in) in.emplace(outcomes);
-        for (uint32_t i = 0; i < count; ++i) skip_outcome(*in);
+        for (uint32_t i = 0; i < count; ++i) in->skip();
         delivery.outcomes = outcomes.substr(at, position() - at);
         at = position();
       }
@@ -161,7 +158,7 @@ void Member::look(std::vector<Delivery>& out) {
   // What was sent already may still stand there.
   if (shipment == shipments_.end() || results->head.first > shipment->received) return;
   if (results->head.first + results->head.count <= shipment->received) return;
-  results->head.flags = 0;
+  results->head.flags &= ResultsHead::kThrown;
   accept(results->head, std::move(results->bytes), out);
 }
 

@@ -15,8 +15,9 @@ namespace towpath::pool {
 class Receiver {
  public:
   virtual ~Receiver() = default;
-  // Of tasks [first, first + count): what the worker wrote, one outcome after another.
-  virtual void take(uint64_t first, uint32_t count, std::string outcomes) = 0;
+  // Of tasks [first, first + count): what the worker wrote, one after another: results, or, thrown,
+  // RemoteTraces.
+  virtual void take(uint64_t first, uint32_t count, std::string outcomes, bool thrown) = 0;
   // They have no outcome, for this reason.
   virtual void fail(uint64_t first, uint32_t count, std::exception_ptr error) = 0;
 
@@ -60,15 +61,16 @@ struct Delivery {
   std::shared_ptr<Receiver> receiver;
   uint64_t first = 0;
   uint32_t count = 0;
-  std::string outcomes;
-  std::exception_ptr error;  // instead of outcomes
+  std::string outcomes{};
+  std::exception_ptr error{};  // instead of outcomes
+  bool thrown = false;
 
   void deliver() {
     if (receiver->cancelled) return;
     if (error) {
       receiver->fail(first, count, std::move(error));
     } else {
-      receiver->take(first, count, std::move(outcomes));
+      receiver->take(first, count, std::move(outcomes), thrown);
     }
   }
 };

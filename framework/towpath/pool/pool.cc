@@ -61,7 +61,7 @@ std::shared_ptr<pool::FutureState> Pool::submit_all(pool::Code code, const pool:
   }
   put();
   auto state = std::make_shared<pool::FutureState>(engine_, next.first);
-  if (parcels.empty()) state->take(0, 0, {});
+  if (parcels.empty()) state->take(0, 0, {}, false);
   for (pool::Parcel& parcel : parcels) {
     parcel.receiver = state;
     engine_->submit(std::move(parcel));

@@ -112,7 +112,7 @@ class Pool {
             [](const pool::FutureState& state) -> R {
               const auto& part = state.parts().front();
               Decoder in(part.outcomes);
-              pool::require_success(in, part.first);
+              if (part.thrown) pool::throw_remote(in, part.first);
               if constexpr (!std::is_void_v<R>) return pool::decode_result<R>(in);
             }};
   }
@@ -199,7 +199,7 @@ class Pool {
       if (next->error) std::rethrow_exception(next->error);
       Decoder in(next->bytes);
       for (uint64_t i = 0; i < next->count; ++i) {
-        pool::require_success(in, next->first + i);
+        if (next->thrown) pool::throw_remote(in, next->first + i);
         results.push_back(pool::decode_result<R>(in));
       }
       stream.used(next->count);
@@ -217,7 +217,7 @@ class Pool {
               for (const auto& part : state.parts()) {
                 Decoder in(part.outcomes);
                 for (uint64_t i = 0; i < part.count; ++i) {
-                  pool::require_success(in, part.first + i);
+                  if (part.thrown) pool::throw_remote(in, part.first + i);
                   results.push_back(pool::decode_result<R>(in));
                 }
               }

@@ -77,7 +77,7 @@ class Results {
       Decoder before = in;
       try {
         read = true;
-        pool::require_success(in, index);
+        if (outcomes.thrown) pool::throw_remote(in, index);
         held = pool::decode_result<R>(in);
       } catch (...) {
         in = before;
@@ -88,9 +88,7 @@ class Results {
     }
     void pass() {
       read = true;
-      if (outcomes.error) return;
-      in.boolean();
-      in.skip();
+      if (!outcomes.error) in.skip();
     }
 
     pool::Stream stream;

@@ -106,7 +106,8 @@ void SlateWriter::stamp(uint32_t slot, uint32_t task, int64_t nanoseconds) {
   it_->started_task.store(uint64_t{slot} << 32 | task, std::memory_order_release);
 }
 
-void SlateWriter::begin(uint32_t shipment, uint32_t first) {
+void SlateWriter::begin(uint32_t shipment, uint32_t first, bool thrown) {
+  thrown_ = thrown;
   ++generation_;
   count_ = 0;
   bytes_ = 0;
@@ -116,6 +117,7 @@ void SlateWriter::begin(uint32_t shipment, uint32_t first) {
   it_->head = {};
   it_->head.shipment = shipment;
   it_->head.first = first;
+  it_->head.flags = thrown ? uint32_t{ResultsHead::kThrown} : 0;
 }
 
 bool SlateWriter::append(std::string_view result) {
@@ -133,7 +135,7 @@ void SlateWriter::publish() {
 
 std::string_view SlateWriter::message(uint32_t flags, int64_t nanoseconds, uint64_t memory) {
   it_->head.count = count_;
-  it_->head.flags = flags;
+  it_->head.flags |= flags;
   it_->head.nanoseconds = nanoseconds;
   it_->head.memory = memory;
   static_assert(offsetof(SlateMemory, bytes) == offsetof(SlateMemory, head) + sizeof(ResultsHead));

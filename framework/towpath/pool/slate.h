@@ -25,7 +25,10 @@ inline constexpr uint32_t kSlots = 4;
 // Before the results in a message, and in the slate.
 struct ResultsHead {
   enum Kind : uint32_t { kReady, kFailed, kResults };
-  enum Flags : uint32_t { kEnd = 1 };  // nothing more comes of this shipment
+  enum Flags : uint32_t {
+    kEnd = 1,     // nothing more comes of this shipment
+    kThrown = 2,  // what follows are not results but what the tasks have thrown
+  };
   uint32_t kind = kResults;
   uint32_t shipment = 0;  // its number
   uint32_t first = 0;     // in the shipment
@@ -77,8 +80,10 @@ class SlateWriter {
   // Says when the task begins; before its claim.
   void stamp(uint32_t slot, uint32_t task, int64_t nanoseconds);
 
-  // The results to be written next are those of this shipment from `first` on.
-  void begin(uint32_t shipment, uint32_t first);
+  // The results to be written next are those of this shipment from `first` on, or what its tasks
+  // have thrown.
+  void begin(uint32_t shipment, uint32_t first, bool thrown = false);
+  bool thrown() const { return thrown_; }
   // False: there is no room; send what is there.
   bool append(std::string_view result);
   uint32_t count() const { return count_; }
@@ -94,6 +99,7 @@ class SlateWriter {
   uint32_t generation_ = 0;
   uint32_t count_ = 0;
   uint32_t bytes_ = 0;
+  bool thrown_ = false;
 };
 
 }  // namespace towpath::pool

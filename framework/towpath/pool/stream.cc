@@ -18,11 +18,11 @@ class Stream::Inbox : public Receiver {
  public:
   explicit Inbox(Order order) : order_(order) {}
 
-  void take(uint64_t first, uint32_t count, std::string outcomes) override {
-    put({first, count, std::move(outcomes), {}});
+  void take(uint64_t first, uint32_t count, std::string outcomes, bool thrown) override {
+    put({first, count, std::move(outcomes), thrown, {}});
   }
   void fail(uint64_t first, uint32_t count, std::exception_ptr error) override {
-    put({first, count, {}, std::move(error)});
+    put({first, count, {}, false, std::move(error)});
   }
 
   std::optional<Outcomes> pop(uint64_t wanted, const Deadline& deadline) {

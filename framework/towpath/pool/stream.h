@@ -39,6 +39,7 @@ class Stream {
     uint64_t first = 0;
     uint32_t count = 0;
     std::string bytes;
+    bool thrown = false;
     std::exception_ptr error;  // instead: of each of them
   };
   // None: that was all. Timeout. What the input has thrown, after the results before it.

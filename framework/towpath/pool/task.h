@@ -12,7 +12,8 @@
 
 namespace towpath::pool {
 
-// Reads the arguments of one call, calls, appends the result.
+// Reads the arguments of one call, calls, appends the result. Arguments are one value: a single one
+// as it is, others in an array.
 using Thunk = void (*)(Call::Function, Decoder& arguments, Encoder& result);
 
 // What a task runs. One function may have several thunks, by the types it is called with.
@@ -28,7 +29,7 @@ using Held = std::conditional_t<std::is_void_v<R>, std::monostate, std::decay_t<
 
 template <class R, class... P>
 void invoke(Call::Function function, Decoder& in, Encoder& out) {
-  in.array(sizeof...(P));
+  if constexpr (sizeof...(P) != 1) in.array(sizeof...(P));
   std::tuple<call::Stored<P>...> values{decode<call::Stored<P>>(in)...};  // braces: left to right
   const auto run = [function](auto&... value) -> decltype(auto) {
     return reinterpret_cast<R (*)(P...)>(function)(call::handed_over<P>(value)...);
@@ -61,7 +62,7 @@ struct Signature<R (*)(P...)> {
   template <class... A>
   static void encode_arguments(Encoder& out, A&&... args) {
     static_assert(sizeof...(A) == sizeof...(P), "the target takes another number of arguments");
-    out.array(sizeof...(P));
+    if constexpr (sizeof...(P) != 1) out.array(sizeof...(P));
     (encode_as<call::Stored<P>>(out, std::forward<A>(args)), ...);
   }
 

@@ -82,7 +82,8 @@ class Worker {
   const std::string name_ = format("{} (pid {})", current_process_name(), ::getpid());
   std::vector<KnownCode> codes_;
   Encoder outcome_;
-  int64_t begun_ = 0;  // since when the results in the slate were worked for
+  bool thrown_ = false;  // it is a RemoteTrace
+  int64_t begun_ = 0;    // since when the results in the slate were worked for
   Clock::time_point memory_at_{};
 };
 
@@ -140,13 +141,13 @@ void Worker::run_shipment(Decoder& in) {
 // Leaves the outcome in outcome_.
 void Worker::run_task(const KnownCode& code, Decoder& in) {
   outcome_.clear();
+  thrown_ = false;
   if (code.thunk == nullptr) {
     in.skip();
     return encode_failure(code.failure);
   }
   Decoder behind = in;
   try {
-    outcome_.boolean(true);
     code.thunk(code.function, in, outcome_);
   } catch (...) {
     outcome_.clear();
@@ -159,14 +160,14 @@ void Worker::run_task(const KnownCode& code, Decoder& in) {
 
 void Worker::encode_failure(RemoteTrace trace) {
   if (trace.worker.empty()) trace.worker = name_;  // of what a pool in this worker has thrown: kept
-  outcome_.boolean(false);
   encode(outcome_, trace);
+  thrown_ = true;
 }
 
 void Worker::put_result(uint32_t shipment, uint32_t task) {
-  if (slate_.append(outcome_.bytes())) return;
+  if (thrown_ == slate_.thrown() && slate_.append(outcome_.bytes())) return;
   flush(0);
-  slate_.begin(shipment, task);
+  slate_.begin(shipment, task, thrown_);
   if (slate_.append(outcome_.bytes())) return;
   // One that is larger than the slate.
   if (outcome_.bytes().size() > kMaxConnectionMessage - sizeof(ResultsHead)) {
@@ -174,10 +175,15 @@ void Worker::put_result(uint32_t shipment, uint32_t task) {
                                     outcome_.bytes().size(), kMaxConnectionMessage);
     outcome_.clear();
     encode_failure({.type = "towpath::NotSerialisable", .message = what});
+    slate_.begin(shipment, task, thrown_);
     if (slate_.append(outcome_.bytes())) return;
   }
   const int64_t end = now();
-  send({.shipment = shipment, .first = task, .count = 1, .nanoseconds = end - begun_},
+  send({.shipment = shipment,
+        .first = task,
+        .count = 1,
+        .flags = thrown_ ? uint32_t{ResultsHead::kThrown} : 0,
+        .nanoseconds = end - begun_},
        outcome_.bytes());
   begun_ = end;
   (void)outcome_.take();  // its memory is not kept

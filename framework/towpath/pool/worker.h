@@ -15,7 +15,7 @@
 //   pool ◀── ready, or failed (RemoteTrace) ───────── worker   after the initializer
 //   pool ◀── results (ResultsHead, outcomes) ──────── worker
 //
-// An outcome is true and the result, or false and a RemoteTrace.
+// An outcome is a result, or a RemoteTrace; a message has outcomes of one kind.
 
 namespace towpath::pool {
 

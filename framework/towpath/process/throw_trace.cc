@@ -1,6 +1,5 @@
 #include "towpath/process/throw_trace.h"
 
-#include <backtrace.h>
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <unwind.h>
@@ -16,6 +15,23 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+
+// Of libbacktrace, which comes with g++; its header lies where other compilers and tools don't
+// look. Source: https://github.com/ianlancetaylor/libbacktrace/blob/master/backtrace.h
+extern "C" {
+struct backtrace_state;
+using backtrace_error_callback = void (*)(void* data, const char* message, int error_number);
+using backtrace_full_callback = int (*)(void* data, uintptr_t pc, const char* file, int line,
+                                        const char* function);
+using backtrace_syminfo_callback = void (*)(void* data, uintptr_t pc, const char* symbol,
+                                            uintptr_t value, uintptr_t size);
+backtrace_state* backtrace_create_state(const char* file, int threaded,
+                                        backtrace_error_callback failed, void* data);
+int backtrace_pcinfo(backtrace_state* state, uintptr_t pc, backtrace_full_callback found,
+                     backtrace_error_callback failed, void* data);
+int backtrace_syminfo(backtrace_state* state, uintptr_t pc, backtrace_syminfo_callback found,
+                      backtrace_error_callback failed, void* data);
+}
 
 namespace towpath {
 namespace {
@@ -163,15 +179,16 @@ std::string lines_of(const std::vector<CodeAddress>& frames) {
 
 }  // namespace towpath
 
-// Stands before libstdc++'s, which it calls. Weak: in a program that is linked statically as a
-// whole libstdc++'s own is taken, and there are no traces.
-extern "C" __attribute__((weak, noreturn)) void __cxa_throw(void* object, void* type,
-                                                            void (*destroy)(void*)) {
-  using Throw = void (*)(void*, void*, void (*)(void*));
+// Stands, by its name for the linker, before libstdc++'s, which it calls. Weak: in a program that
+// is linked statically as a whole libstdc++'s own is taken, and there are no traces.
+extern "C" void towpath_cxa_throw(void* object, std::type_info* type,
+                                  void (*destroy)(void*)) __asm__("__cxa_throw")
+    __attribute__((weak, noreturn));
+
+void towpath_cxa_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
+  using Throw = void (*)(void*, std::type_info*, void (*)(void*));
   static const auto next = reinterpret_cast<Throw>(::dlsym(RTLD_NEXT, "__cxa_throw"));
-  if (towpath::last.within != nullptr) {
-    towpath::record(object, static_cast<const std::type_info*>(type));
-  }
+  if (towpath::last.within != nullptr) towpath::record(object, type);
   next(object, type, destroy);
   __builtin_unreachable();
 }
