@@ -8,6 +8,20 @@
 
 using namespace towpath;
 
+namespace {
+
+// Codes such as 01067 are numbers by their looks only.
+bool loses_zeros(Type type, std::string_view text) {
+  if (type != Type::kInt && type != Type::kFloat) return false;
+  const bool negative = text.starts_with('-');
+  const size_t first = negative ? 1 : 0;
+  if (first >= text.size() || text[first] != '0') return false;
+  if (first + 1 == text.size()) return negative && type == Type::kInt;
+  return text[first + 1] >= '0' && text[first + 1] <= '9';
+}
+
+}  // namespace
+
 StageSpec CsvRead::describe() {
   return StageSpec("csv.read")
       .summary(
@@ -73,20 +87,6 @@ CsvRead::CsvRead(const Settings& settings)
     }
   }
 }
-
-namespace {
-
-// Codes such as 01067 are numbers by their looks only.
-bool loses_zeros(Type type, std::string_view text) {
-  if (type != Type::kInt && type != Type::kFloat) return false;
-  const bool negative = text.starts_with('-');
-  const size_t first = negative ? 1 : 0;
-  if (first >= text.size() || text[first] != '0') return false;
-  if (first + 1 == text.size()) return negative && type == Type::kInt;
-  return text[first + 1] >= '0' && text[first + 1] <= '9';
-}
-
-}  // namespace
 
 std::string CsvRead::match(const std::vector<std::string>& header) {
   width_ = header.size();

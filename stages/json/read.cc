@@ -9,6 +9,21 @@ using namespace towpath;
 
 namespace {
 
+// A whole number past 2^53 may have no float of its own.
+bool is_exact(simdjson::dom::element element) {
+  using simdjson::dom::element_type;
+  constexpr double kPastInt = 9223372036854775808.0;
+  if (element.type() == element_type::UINT64) {
+    const uint64_t whole = element.get_uint64().value_unsafe();
+    const double real = static_cast<double>(whole);
+    return real < 2 * kPastInt && static_cast<uint64_t>(real) == whole;
+  }
+  if (element.type() != element_type::INT64) return true;
+  const int64_t whole = element.get_int64().value_unsafe();
+  const double real = static_cast<double>(whole);
+  return real < kPastInt && static_cast<int64_t>(real) == whole;
+}
+
 std::string shown(simdjson::dom::element value) {
   constexpr size_t kShown = 100;
   const std::string text = simdjson::minify(value);
@@ -68,25 +83,6 @@ int JsonlRead::column_of(std::string_view key) {
   if (column >= 0) next_column_ = static_cast<size_t>(column) + 1;
   return column;
 }
-
-namespace {
-
-// A whole number past 2^53 may have no float of its own.
-bool is_exact(simdjson::dom::element element) {
-  using simdjson::dom::element_type;
-  constexpr double kPastInt = 9223372036854775808.0;
-  if (element.type() == element_type::UINT64) {
-    const uint64_t whole = element.get_uint64().value_unsafe();
-    const double real = static_cast<double>(whole);
-    return real < 2 * kPastInt && static_cast<uint64_t>(real) == whole;
-  }
-  if (element.type() != element_type::INT64) return true;
-  const int64_t whole = element.get_int64().value_unsafe();
-  const double real = static_cast<double>(whole);
-  return real < kPastInt && static_cast<int64_t>(real) == whole;
-}
-
-}  // namespace
 
 bool JsonlRead::take(size_t column, simdjson::dom::element element) {
   using simdjson::dom::element_type;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "towpath/base/ascii.h"
 #include "towpath/base/format.h"
 #include "towpath/message/json.h"
 
@@ -26,14 +27,6 @@ std::string_view sql_type(Type type) {
       return "TEXT";
   }
   return "";
-}
-
-// SQLite takes A and a for the same name; only ASCII letters count.
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 // A table's name as a part of a file's.
@@ -84,7 +77,7 @@ Write::Write(const Settings& settings)
       stage_(format("{}/{}", settings.context().stage, settings.context().step)),
       schema_(settings.input()),
       spool_(format("{}.{}.spool", path_, as_file_name(table_))) {
-  if (table_.empty() || lower(table_) == kEpochs || lower(table_).starts_with("sqlite_") ||
+  if (table_.empty() || same_letters(table_, kEpochs) || lower(table_).starts_with("sqlite_") ||
       table_.find('\0') != table_.npos) {
     throw Invalid(format("sqlite.write: \"{}\" can't be a table's name", table_));
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "towpath/base/ascii.h"
 #include "towpath/base/format.h"
 #include "towpath/message/text_value.h"
 
@@ -18,21 +19,6 @@ std::string_view trimmed(std::string_view text) {
 }
 
 bool is_empty_line(std::string_view line) { return std::ranges::all_of(line, is_blank); }
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return out;
-}
-
-bool same_key(std::string_view key, std::string_view lower_key) {
-  if (key.size() != lower_key.size()) return false;
-  for (size_t i = 0; i < key.size(); ++i) {
-    const char c = key[i] >= 'A' && key[i] <= 'Z' ? static_cast<char>(key[i] + 32) : key[i];
-    if (c != lower_key[i]) return false;
-  }
-  return true;
-}
 
 std::string_view without_carriage_return(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
@@ -131,7 +117,7 @@ std::string Stanzas::take_line(std::string_view line, Value*& last) {
   ignored_.seen = false;
   last = &ignored_;
   for (size_t i = 0; i < keys_.size(); ++i) {
-    if (!same_key(key, keys_[i])) continue;
+    if (!same_letters(key, keys_[i])) continue;
     last = &values_[i];
     if (last->seen) return format("the key {} came before", key);
     last->seen = true;

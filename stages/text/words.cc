@@ -1,12 +1,12 @@
 #include "stages/text/words.h"
 
 #include "stages/text/word_scan.h"
+#include "towpath/base/ascii.h"
 
 using namespace towpath;
 
 namespace {
 
-constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 constexpr bool is_punctuation(char c) {
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
          (c >= '{' && c <= '~');

@@ -101,6 +101,21 @@ class Ends(TowpathTest):
             self.assert_no_file()
             self.assert_nothing_is_left()
 
+    def test_a_closed_terminal_does_not_end_a_run_under_nohup(self):
+        self.config('''
+  rows: { generate: { rows: 100000000000, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+        process = subprocess.Popen(["bash", "-c", f'trap "" HUP; exec "{PROGRAM}" run t.yaml'], cwd=self.folder,
+                                   env=self.env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        until(lambda: list(self.folder.glob("out/*.partial")), 20, "a partial file")
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[1].decode()
+        self.assertEqual(130, process.returncode, said)
+        self.assertIn("SIGTERM", said)
+        self.assertNotIn("SIGHUP", said)
+        self.assert_nothing_is_left()
+
     def test_too_few_descriptors_for_the_workers_are_said_before_anything_starts(self):
         self.config('''
   rows: { generate: { rows: 1000, columns: { id: sequence } } }

@@ -151,6 +151,13 @@ class Running:
         return until(lambda: self.ended() or (lambda found: len(found) >= count and found)(self.workers(name)), seconds,
                      f"{count} workers named {name}: {self.text()}")
 
+    def ended_within(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def ended(self):
         return self.process.poll() is not None
 

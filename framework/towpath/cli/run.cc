@@ -32,7 +32,7 @@ void leave(int) {
 void on_signals(void (*action)(int)) {
   ::signal(SIGINT, action);
   ::signal(SIGTERM, action);
-  ::signal(SIGHUP, action);
+  if (::signal(SIGHUP, action) == SIG_IGN) ::signal(SIGHUP, SIG_IGN);  // under nohup
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "towpath/base/ascii.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/quantity.h"
@@ -242,11 +243,10 @@ class FieldCheck {
   Object boolean(const Node& value) {
     if (!value.quoted && value.text == "true") return true;
     if (!value.quoted && value.text == "false") return false;
-    std::string lower = value.text;
-    for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    const std::string word = lower(value.text);
     std::string why = hint();
-    if (lower == "yes" || lower == "on" || lower == "true" || lower == "1") why = "write true";
-    if (lower == "no" || lower == "off" || lower == "false" || lower == "0") why = "write false";
+    if (word == "yes" || word == "on" || word == "true" || word == "1") why = "write true";
+    if (word == "no" || word == "off" || word == "false" || word == "0") why = "write false";
     return problem(value, format("{} is {}; it takes true or false", name_, shown(value)), why);
   }
   Object quantity(const Node& value) {

@@ -1,6 +1,9 @@
 #include "towpath/config/excerpt.h"
 
+#include <wchar.h>
+
 #include <algorithm>
+#include <clocale>
 #include <cstdint>
 
 #include "towpath/base/format.h"
@@ -13,26 +16,14 @@ constexpr size_t kBefore = 30;  // of them, left of a caret that would else not 
 constexpr size_t kMostUnderlined = 70;
 constexpr std::string_view kEllipsis = "…";
 
-struct Range {
-  uint32_t first, last;
-};
-// Unicode's combining marks, joiners and variation selectors, as far as they are common.
-constexpr Range kNoWidth[] = {
-    {0x300, 0x36f},   {0x483, 0x489},   {0x591, 0x5bd},   {0x610, 0x61a},   {0x64b, 0x65f},
-    {0x900, 0x902},   {0x93c, 0x93c},   {0x941, 0x948},   {0xe31, 0xe31},   {0xe34, 0xe3a},
-    {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x2064},
-    {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xe0100, 0xe01ef}};
-// East Asian wide and fullwidth characters, and emoji.
-constexpr Range kTwoWide[] = {{0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0x33ff},
-                              {0x3400, 0x4dbf},   {0x4e00, 0x9fff},   {0xa000, 0xa4cf},
-                              {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe6f},
-                              {0xff00, 0xff60},   {0xffe0, 0xffe6},   {0x1f300, 0x1f64f},
-                              {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
-
-template <size_t N>
-bool is_in(const Range (&ranges)[N], uint32_t code) {
-  return std::any_of(std::begin(ranges), std::end(ranges),
-                     [code](Range range) { return code >= range.first && code <= range.last; });
+// Columns of a character as glibc knows them from Unicode, whatever the program's locale.
+size_t width_of(uint32_t code) {
+  static const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (utf8 == nullptr) return 1;
+  const locale_t before = ::uselocale(utf8);
+  const int width = ::wcwidth(static_cast<wchar_t>(code));
+  ::uselocale(before);
+  return width < 0 ? 1 : static_cast<size_t>(width);
 }
 
 // One character: its bytes and its code point. A byte that is not UTF-8 is one of its own.
@@ -41,7 +32,7 @@ struct Character {
   uint32_t code = 0;
   bool good = true;
 
-  size_t width() const { return is_in(kNoWidth, code) ? 0 : is_in(kTwoWide, code) ? 2 : 1; }
+  size_t width() const { return width_of(code); }
   bool is_control() const { return code < 0x20 || (code >= 0x7f && code < 0xa0); }
 };
 

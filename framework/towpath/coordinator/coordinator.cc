@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,11 +19,13 @@
 #include "towpath/base/session.h"
 #include "towpath/channel/router.h"
 #include "towpath/coordinator/crew.h"
+#include "towpath/coordinator/fault_texts.h"
 #include "towpath/coordinator/ledger.h"
 #include "towpath/coordinator/rejects.h"
 #include "towpath/coordinator/signals.h"
 #include "towpath/coordinator/snapshots.h"
 #include "towpath/coordinator/states.h"
+#include "towpath/host/descriptors.h"
 #include "towpath/host/host.h"
 #include "towpath/memory/arena_view.h"
 #include "towpath/process/keeper.h"
@@ -40,26 +41,6 @@ constexpr uint32_t kMaxDeaths = 3;  // of workers that computed one lease, by th
 // From the pill to SIGTERM; from there to SIGKILL it is half of the first.
 constexpr Millis kStopGrace{4000};
 constexpr Millis kEndGrace{60'000};  // sinks may have much to close
-
-// ZeroMQ aborts the process that has no descriptor left for a new connection, so they are made sure
-// of before anything starts.
-void make_sure_of_descriptors(const Plan& plan) {
-  constexpr rlim_t kPerWorker = 4, kOwn = 64;
-  rlim_t needed = kOwn;
-  for (const PlanStage& stage : plan.stages)
-    needed += kPerWorker * static_cast<rlim_t>(stage.workers);
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) throw_errno("getrlimit(RLIMIT_NOFILE)");
-  if (limit.rlim_cur >= needed) return;
-  if (limit.rlim_max < needed) {
-    throw Invalid(
-        format("the run needs about {} descriptors, and {} are allowed: raise the limit "
-               "(ulimit -n), or give it fewer workers",
-               needed, limit.rlim_max));
-  }
-  limit.rlim_cur = needed;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) throw_errno("setrlimit(RLIMIT_NOFILE)");
-}
 
 class Coordinator {
  public:
@@ -181,7 +162,7 @@ class Coordinator {
   void worker_ended(Member& member, const Host::Ended& ended) {
     const PlanStage& stage = crew_->stage(member);
     const std::optional<Ledger::Held> held = ledger_.held_by(member.seat);
-    const std::string death = describe_death(member, ended, held);
+    const std::string death = describe_death(crew_->name(member), ended, held, kMaxDeaths, view_);
     // Killed or terminated: from outside, never the data's fault.
     const bool from_outside = ended.exitcode == -SIGKILL || ended.exitcode == -SIGTERM;
     crew_->forget(member);
@@ -203,27 +184,6 @@ class Coordinator {
       fault(format("{}; {} workers of this stage died in a row, and no lease was done", death,
                    *in_a_row));
     }
-  }
-
-  std::string describe_death(const Member& member, const Host::Ended& ended,
-                             const std::optional<Ledger::Held>& held) {
-    std::string text =
-        format("worker {} (pid {}): {} {}", crew_->name(member), ended.pid,
-               ended.exitcode < 0 ? "killed by" : "ended with", show_exit(ended.exitcode));
-    if (!held) return text + " holding no lease";
-    text += format(" holding lease {}", held->lease);
-    if (held->kind == LeaseKind::kProcess) text += " (" + describe_rows(*held) + ")";
-    if (held->kind == LeaseKind::kFinish) text += " (the flush at the end of its input)";
-    return text + format(", attempt {} of {}", held->deaths + 1, kMaxDeaths);
-  }
-
-  std::string describe_rows(const Ledger::Held& held) {
-    std::string rows = format("rows {}-{}", held.first_row, held.first_row + held.rows - 1);
-    const Batch batch = open_batch(held.batch, view_);
-    const SourcePosition first = batch.position(0), last = batch.position(batch.rows() - 1);
-    if (!first.file.empty())
-      rows += format(", from {}:{} to {}:{}", first.file, first.line, last.file, last.line);
-    return rows;
   }
 
   // ── messages ──
@@ -260,9 +220,6 @@ class Coordinator {
             crew_->lease_done(member.seat.stage);
           }
         }
-        break;
-      case FromWorker::kAwake:
-        ledger_.source_awake(member.seat);
         break;
       case FromWorker::kFailed: {
         const Failed failed = towpath::decode<Failed>(in);
@@ -303,7 +260,7 @@ class Coordinator {
   void go_on() {
     take_rejects();
     if (const auto overflow = ledger_.state_overflow(); overflow && !stopping()) {
-      fault(describe_overflow(*overflow));
+      fault(describe_overflow(*overflow, plan_));
     }
     if (state_ == RunState::kRunning) {
       if (ledger_.all_ended()) {
@@ -313,7 +270,8 @@ class Coordinator {
         // Only an empty answer makes it a stall: leases may be at hand.
         send_answers();
         const std::optional<Ledger::Stall> stall = ledger_.stall();
-        if (stall && !ledger_.relieve(*stall)) fault(describe_stall(*stall));
+        if (stall && !ledger_.relieve(*stall))
+          fault(describe_stall(*stall, plan_, ledger_, host_.arena()));
       }
     }
     if (state_ == RunState::kPreparing && ledger_.all_prepared()) {
@@ -331,44 +289,15 @@ class Coordinator {
     }
   }
 
-  std::string describe_stall(const Ledger::Stall& stall) const {
-    if (!stall.waiting.empty()) {
-      return format(
-          "the run stands still: memory: {} is too little for it{}; raise memory: in the YAML",
-          show_bytes(plan_.memory), stall.waiting);
-    }
-    std::string text = "bug: the run stands still, though nothing waits for room;";
-    for (const PlanEdge& edge : plan_.edges) {
-      const Ledger::EdgeCounts counts = ledger_.edge_counts(edge.id);
-      text += format("\n  edge {} -> {} port {}: {} batches queued, {} of {} rows taken",
-                     plan_.stages[static_cast<size_t>(edge.from_stage)].name,
-                     plan_.stages[static_cast<size_t>(edge.to_stage)].name, edge.to_port,
-                     counts.queued, counts.taken, counts.released);
-    }
-    return text;
-  }
-
-  std::string describe_overflow(const Ledger::Overflow& overflow) const {
-    const PlanStage& stage = plan_.stages[static_cast<size_t>(overflow.stage)];
-    std::string what = format("stage \"{}\" ({}) keeps {} of state", stage.name,
-                              stage.steps.back().kind, show_bytes(overflow.bytes));
-    if (overflow.states > overflow.bytes) {
-      what += format(", all stages together {}", show_bytes(overflow.states));
-    }
-    return format(
-        "{}; memory: {} has room for {}, the rest is for batches on their way; raise memory: in "
-        "the YAML (or --memory), or let the stage keep less: fewer keys, rows or columns",
-        what, show_bytes(plan_.memory), show_bytes(overflow.room));
-  }
-
   void take_rejects() {
     while (const std::optional<Ledger::RejectBatch> reject = ledger_.next_reject()) {
-      ledger_.reject_taken(*reject);  // its blocks stay as they are until the next answer
-      if (!rejects_failed_) {
+      try {
+        if (!rejects_failed_) rejects_.add(reject->stage, open_batch(reject->batch, view_));
+      } catch (const Error& error) {  // no disk will take the others either
         rejects_failed_ = true;
-        rejects_.add(reject->stage, open_batch(reject->batch, view_));
-        rejects_failed_ = false;
+        fault(error.what());
       }
+      ledger_.reject_taken(*reject);
     }
     if (plan_.max_rejects && rejects_.count() > static_cast<int64_t>(*plan_.max_rejects) &&
         !stopping()) {
@@ -521,7 +450,9 @@ class Coordinator {
 }  // namespace
 
 RunResult run_plan(const Plan& plan, const RunOptions& options) {
-  make_sure_of_descriptors(plan);
+  int workers = 0;
+  for (const PlanStage& stage : plan.stages) workers += stage.workers;
+  make_sure_of_descriptors(workers);
   return Coordinator(plan, options).run();
 }
 

@@ -57,6 +57,7 @@ class Ledger {
   Ledger(const Plan& plan, Arena& arena);
 
   // ── events ──
+  // It has started; or it is a source that had nothing to read and may have something now.
   void worker_ready(Seat seat, int next_port);
   // False: the commit was stale, nothing changed. Throws Invalid for one that can't be true (a
   // block not granted, an output that does not exist): the worker is broken and must be killed.
@@ -65,8 +66,6 @@ class Ledger {
   // from outside, so the lease that it computed is under suspicion.
   void worker_gone(Seat seat, bool own_doing);
   void worker_restarted(Seat seat);
-  // A source that had nothing to read may have something now.
-  void source_awake(Seat seat);
   void worker_pilled(Seat seat);
 
   // ── answers ──

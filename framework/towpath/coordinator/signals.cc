@@ -16,7 +16,10 @@ Signals::Signals(bool wanted) {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);  // the terminal was closed
+  // The terminal was closed; under nohup it is ignored, and stays so.
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaddset(&set, SIGHUP);
   if (::pthread_sigmask(SIG_BLOCK, &set, &old_) != 0) throw_errno("pthread_sigmask");
   fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd_) throw_errno("signalfd");

@@ -44,7 +44,7 @@ const WorkerLifecycle kWorkerLifecycle = {
     {"ready", "lease", "commit last", "want", "room", "pill", "exit", "restart"},
     {{// ready        lease       commit last  want           room        pill            exit          restart
       {to(W::kIdle), kBug,        kBug,        kBug,          kBug,       to(W::kLeaving), to(W::kGone), kBug},
-      {kBug,         to(W::kBusy), kIgn,       kBug,          kIgn,       to(W::kLeaving), to(W::kGone), kBug},
+      {kIgn,         to(W::kBusy), kIgn,       kBug,          kIgn,       to(W::kLeaving), to(W::kGone), kBug},
       {kBug,         to(W::kBusy), to(W::kIdle), to(W::kWaiting), kIgn,   to(W::kLeaving), to(W::kGone), kBug},
       {kBug,         kBug,        kBug,        kBug,          to(W::kBusy), to(W::kLeaving), to(W::kGone), kBug},
       {kIgn,         kBug,        kIgn,        kIgn,          kIgn,       kIgn,           to(W::kLeft), kBug},

@@ -3,6 +3,7 @@
 #include <limits>
 #include <string>
 
+#include "towpath/base/ascii.h"
 #include "towpath/base/format.h"
 #include "towpath/expr/calendar.h"
 #include "towpath/expr/functions.h"
@@ -98,12 +99,9 @@ const Fault* convert(double from, bool& to) {
 }
 template <>
 const Fault* convert(std::string_view from, bool& to) {
-  std::string lower(trimmed(from).substr(0, 8));
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  to = lower == "true" || lower == "1";
-  return to || lower == "false" || lower == "0" ? nullptr : &kNotBool;
+  const std::string_view word = trimmed(from);
+  to = same_letters(word, "true") || word == "1";
+  return to || same_letters(word, "false") || word == "0" ? nullptr : &kNotBool;
 }
 const Fault* days_to_micros(int64_t days, int64_t& to) {
   return __builtin_mul_overflow(days, kDay, &to) ? &kTimeRange : nullptr;

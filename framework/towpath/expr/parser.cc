@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "towpath/base/ascii.h"
 #include "towpath/base/format.h"
 #include "towpath/expr/expression.h"
 #include "towpath/expr/lexer.h"
@@ -75,15 +76,12 @@ class Parser {
     }
     std::string hint;
     if (token.kind == Token::Kind::kName) {
-      std::string lower = token.text;
-      for (char& c : lower) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-      }
+      const std::string word = lower(token.text);
       for (const std::string_view known : {"and", "or", "not", "in", "is"}) {
-        if (lower == known) hint = format("did you mean {}?", known);
+        if (word == known) hint = format("did you mean {}?", known);
       }
-      if (lower == "between") hint = "write x >= a and x <= b";
-      if (lower == "like") hint = "write starts_with, contains or matches";
+      if (word == "between") hint = "write x >= a and x <= b";
+      if (word == "like") hint = "write starts_with, contains or matches";
     }
     if (token.is("*") && at_ > 0 && tokens_[at_ - 1].is("(")) hint = "all rows: count()";
     throw ExpressionError(

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "towpath/base/ascii.h"
 #include "towpath/base/format.h"
 #include "towpath/config/check.h"
 #include "towpath/graph/graph.h"
@@ -9,11 +10,6 @@
 
 namespace towpath {
 namespace {
-
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return text;
-}
 
 class OutputCheck {
  public:
@@ -128,8 +124,8 @@ class OutputCheck {
   // Whether two sinks that may share a file would write the same part of it. A part that lacks its
   // name is a problem already.
   static bool same_part(const Output& output, const Output& other, const std::string& field) {
-    const std::string own = lower(text_of(output, field));
-    return !own.empty() && own == lower(text_of(other, field));
+    const std::string own = text_of(output, field);
+    return !own.empty() && same_letters(own, text_of(other, field));
   }
 
   Document& document_;

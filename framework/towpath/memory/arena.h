@@ -37,7 +37,7 @@ class Arena {
 
   // At least one page, at most what the arena was made with. Gives back free pages that pass it.
   void set_limit(uint64_t limit_bytes);
-  // Of the block that allocate(bytes) would give; above limit(): `bytes` itself.
+  // Of a block of `bytes`, by its class; `bytes` itself when the arena never has so much.
   uint64_t size_for(uint64_t bytes) const;
 
   uint64_t limit() const { return limit_; }

@@ -2,21 +2,13 @@
 
 #include <charconv>
 
+#include "towpath/base/ascii.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/message/json.h"
 
 namespace towpath {
 namespace {
-
-bool same_word(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
-    if (c != lower[i]) return false;
-  }
-  return true;
-}
 
 template <class T>
 bool read_number(std::string_view text, T& value) {
@@ -49,8 +41,8 @@ NumberForm form_of(std::string_view text) {
 }  // namespace
 
 bool read_bool(std::string_view text, bool& value) {
-  value = same_word(text, "true");
-  return value || same_word(text, "false");
+  value = same_letters(text, "true");
+  return value || same_letters(text, "false");
 }
 
 bool read_int(std::string_view text, int64_t& value) { return read_number(text, value); }

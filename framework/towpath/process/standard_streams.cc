@@ -10,7 +10,6 @@ namespace towpath {
 void open_standard_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) >= 0) continue;
-    // What is printed there fails, as it would if it were closed.
     if (::open("/dev/null", O_RDONLY) != fd) throw_errno("open(/dev/null)");
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "towpath/base/ascii.h"
 #include "towpath/base/format.h"
 #include "towpath/base/quantity.h"
 #include "towpath/config/check.h"
@@ -131,8 +132,7 @@ class Checker {
     if (!spec_.is_ignoring_case()) return;
     std::vector<std::string> seen;
     for (const Field& field : columns()) {
-      std::string name = field.name;
-      for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+      std::string name = lower(field.name);
       if (const auto first = std::find(seen.begin(), seen.end(), name); first != seen.end()) {
         const Field& other = columns()[static_cast<size_t>(first - seen.begin())];
         errors_.emplace_back(

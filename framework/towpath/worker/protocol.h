@@ -126,20 +126,11 @@ constexpr Pill last_of(Pill) { return Pill::kStop; }
 
 // ── worker → coordinator ──
 
-enum class FromWorker : uint8_t {
-  kReady,
-  kCommit,
-  kAwake,
-  kFailed,
-};
+enum class FromWorker : uint8_t { kReady, kCommit, kFailed };
 constexpr FromWorker last_of(FromWorker) { return FromWorker::kFailed; }
 
-// There may be something to read again, after a commit that said idle.
-struct Awake {
-  uint64_t lease = 0;  // of that commit
-  TOWPATH_FIELDS(lease)
-};
-
+// It may be leased to: after its start, and as a source that said idle, once there may be something
+// to read again.
 struct Ready {
   int next_port = -1;
   TOWPATH_FIELDS(next_port)

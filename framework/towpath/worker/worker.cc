@@ -81,9 +81,7 @@ class Worker final : public Committer::Link {
                                        committer_);
       note_unfinished_files(start_.temp_dir, start_.identity, chain_->unfinished_files());
       chain_->open(services_, start_.token);
-      Ready ready;
-      ready.next_port = chain_->next_port().value_or(-1);
-      tell(FromWorker::kReady, ready);
+      tell_ready();
       loop();
     } catch (const Stopped&) {
       chain_->discard();
@@ -124,21 +122,26 @@ class Worker final : public Committer::Link {
   uint64_t state_bytes() override { return chain_->state_bytes(); }
 
  private:
-  template <class Body>
-  void tell(FromWorker kind, const Body& body) {
+  template <class F>
+  static auto with_coordinator(F talk) {
     try {
-      dealer_.send(make_message(kind, body));
+      return talk();
     } catch (const Closed&) {
       throw CoordinatorGone{};
     }
   }
 
+  template <class Body>
+  void tell(FromWorker kind, const Body& body) {
+    with_coordinator([&] { dealer_.send(make_message(kind, body)); });
+  }
+  void tell_ready() {
+    Ready ready;
+    ready.next_port = chain_->next_port().value_or(-1);
+    tell(FromWorker::kReady, ready);
+  }
   std::optional<std::string> hear(Millis timeout) {
-    try {
-      return dealer_.receive(timeout);
-    } catch (const Closed&) {
-      throw CoordinatorGone{};
-    }
+    return with_coordinator([&] { return dealer_.receive(timeout); });
   }
 
   void loop() {
@@ -191,7 +194,6 @@ class Worker final : public Committer::Link {
       commit.done = read.done;
       commit.total = read.total;
       commit.idle = idle_ = read.state == Source::Read::kIdle;
-      last_read_ = lease.id;
     }
     commit.position = std::move(position);
     commit.next_port = chain_->next_port().value_or(-1);
@@ -259,13 +261,11 @@ class Worker final : public Committer::Link {
   void wait_for_source() {
     const int fd = chain_->wait_fd();
     const std::vector<int> fds = fd < 0 ? std::vector<int>{} : std::vector<int>{fd};
-    try {
-      if (dealer_.wait(fds, fd < 0 ? kIdlePause : kForever) == Woke::kMessage) return;
-    } catch (const Closed&) {
-      throw CoordinatorGone{};
-    }
+    const Woke woke =
+        with_coordinator([&] { return dealer_.wait(fds, fd < 0 ? kIdlePause : kForever); });
+    if (woke == Woke::kMessage) return;
     idle_ = false;
-    tell(FromWorker::kAwake, Awake{last_read_});
+    tell_ready();
   }
 
   // The coordinator has the error and stops the run; leaving earlier would look like a death.
@@ -286,8 +286,7 @@ class Worker final : public Committer::Link {
   uint64_t lease_ = 0;  // in work; 0: none
   Clock::time_point work_began_{}, last_sent_{};
   Clock::duration last_lease_{};
-  bool idle_ = false;       // the source had nothing when it was read last,
-  uint64_t last_read_ = 0;  // by this lease
+  bool idle_ = false;  // the source had nothing when it was read last
 };
 
 }  // namespace
