@@ -9,7 +9,22 @@
 namespace towpath {
 
 RLock::RLock() : RLock(SessionFile::create(kKind, sizeof(State))) {}
-RLock::RLock(SessionFile file) : file_(std::move(file)), state_(&file_.as<State>()) {}
+RLock::RLock(SessionFile file) : file_(std::move(file)) {
+  static_assert(sizeof(State) <= kMemoryAt);
+  if (file_.bytes().size() <= kMemoryAt) file_.check_size(sizeof(State));
+  state_ = reinterpret_cast<State*>(file_.bytes().data());
+}
+
+RLock RLock::with_memory(uint64_t bytes) {
+  if (bytes > std::numeric_limits<uint64_t>::max() - kMemoryAt)
+    throw Invalid(format("{} bytes beside an RLock", bytes));
+  return RLock(SessionFile::create(kKind, kMemoryAt + bytes));
+}
+
+std::span<std::byte> RLock::memory() const {
+  const std::span<std::byte> all = file_.bytes();
+  return all.size() > kMemoryAt ? all.subspan(kMemoryAt) : std::span<std::byte>();
+}
 
 Acquired RLock::acquire(Millis timeout) {
   const Holder me = this_thread();

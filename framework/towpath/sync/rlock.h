@@ -1,5 +1,8 @@
 #pragma once
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
 #include "towpath/base/clock.h"
 #include "towpath/memory/session_file.h"
@@ -22,6 +25,9 @@ class RLock {
 
   RLock();
   static RLock open(const Handle& handle) { return RLock(SessionFile::open(kKind, handle)); }
+  // With so many bytes beside it, zero at first, which it guards: what a Value lies in. One file
+  // and one mapping hold both.
+  static RLock with_memory(uint64_t bytes);
 
   Acquired acquire(Millis timeout = kForever);
   // Invalid: this thread doesn't hold it.
@@ -31,11 +37,14 @@ class RLock {
 
   bool locked() const;  // by a thread that lives
   LockOwner owner() const;
+  // Begins at a cache line; empty unless it was made by with_memory().
+  std::span<std::byte> memory() const;
   const Handle& handle() const { return file_.handle(); }
 
  private:
   friend class Condition;
   static constexpr const char* kKind = "rlock";
+  static constexpr uint64_t kMemoryAt = 64;
   struct State {
     OwnedWord word;               // a thread
     std::atomic<uint32_t> depth;  // of the thread that holds it, which alone changes it
