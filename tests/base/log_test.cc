@@ -25,6 +25,7 @@ class Capture {
     read_.reset(ends[0]);
     write_.reset(ends[1]);
     set_log_fd(write_.get());
+    set_log_name("");
   }
   ~Capture() { set_log_fd(STDERR_FILENO); }
   // All that was logged, and stops.
@@ -52,7 +53,8 @@ TEST_CASE("Log: a line has its level and the name of its process") {
   log(Level::kError, "killed by signal 9");
   set_log_name("");
   log(Level::kWarning, "again");
-  CHECK(capture.take() == "INFO started\nERROR/sales/clean#2 killed by signal 9\nWARNING again\n");
+  CHECK(capture.take() ==
+        "[INFO] started\n[ERROR/sales/clean#2] killed by signal 9\n[WARNING] again\n");
 }
 
 TEST_CASE("Log: lines below the level are dropped") {
@@ -63,7 +65,22 @@ TEST_CASE("Log: lines below the level are dropped") {
   set_log_level(Level::kError);
   log(Level::kWarning, "dropped");
   set_log_level(Level::kInfo);
-  CHECK(capture.take() == "DEBUG kept\n");
+  CHECK(capture.take() == "[DEBUG] kept\n");
+}
+
+TEST_CASE("Log: the logger is the log and has its level") {
+  Capture capture;
+  const Logger logger = get_logger();
+  CHECK(logger.level() == Level::kInfo);
+  logger.debug("dropped");
+  logger.info("a");
+  logger.set_level(Level::kWarning);
+  CHECK(log_level() == Level::kWarning);
+  logger.info("dropped");
+  logger.warning("b");
+  logger.error("c");
+  logger.set_level(Level::kInfo);
+  CHECK(capture.take() == "[INFO] a\n[WARNING] b\n[ERROR] c\n");
 }
 
 TEST_CASE("Log: lines of many threads never mix") {
@@ -79,7 +96,7 @@ TEST_CASE("Log: lines of many threads never mix") {
   std::set<std::string> lines;
   for (std::string line; std::getline(text, line);) lines.insert(line);
   CHECK(lines.size() == 400);
-  CHECK(lines.contains("INFO thread 3 line 99"));
+  CHECK(lines.contains("[INFO] thread 3 line 99"));
 }
 
 TEST_CASE("UniqueFd: it closes what it owns once") {

@@ -140,7 +140,7 @@ class Coordinator {
   }
 
   void log(const std::string& text) {
-    const std::string line = format("INFO/towpath {}\n", text);
+    const std::string line = format("[INFO/towpath] {}\n", text);
     [[maybe_unused]] const ssize_t written = ::write(log_.get(), line.data(), line.size());
   }
 
