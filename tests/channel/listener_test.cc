@@ -208,12 +208,27 @@ TEST_CASE("Listener: closing ends an accept that waits") {
   CHECK_THROWS_AS(listener.accept(Millis{0}), Closed);
 }
 
-TEST_CASE("Listener: TCP without a key is refused unless said on purpose") {
-  CHECK_THROWS_AS(Listener("tcp://127.0.0.1:0"), Unsupported);
-  CHECK_THROWS_WITH(Client("tcp://127.0.0.1:1"), Catch::Contains("key"));
+TEST_CASE("Listener: without a key over TCP it is the program's and no other gets in") {
+  Listener listener("tcp://127.0.0.1:0");
+  Process child(
+      [](const std::string& address) { Client(address, {}, kSoon).send(std::string("hello")); },
+      listener.address());
+  child.start();
+  Connection connection = listener.accept(kSoon);
+  CHECK(connection.recv<std::string>(kSoon) == "hello");
+  REQUIRE(child.join(kSoon));
+  CHECK(child.error().value_or("none") == "none");
+  // As another program has another key.
+  CHECK_THROWS_WITH(Client(listener.address(), {.key = "of another program"}, kSoon),
+                    Catch::Contains("of the program"));
+  CHECK_THROWS_AS(Client(listener.address(), {.plain_tcp = true}, kSoon), AuthenticationError);
+}
+
+TEST_CASE("Listener: options that exclude each other are refused") {
   CHECK_THROWS_AS(
       Listener("tcp://127.0.0.1:0", {.key = "k", .transport = Transport::kSharedMemory}),
       Unsupported);
+  CHECK_THROWS_AS(Listener("tcp://127.0.0.1:0", {.key = "k", .plain_tcp = true}), Invalid);
 }
 
 TEST_CASE("Listener: what is no address is Invalid") {

@@ -2,6 +2,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/program_key.h"
 #include "towpath/channel/door.h"
 
 namespace towpath {
@@ -18,20 +19,24 @@ bool is_local(const std::string& address, const ConnectOptions& options) {
   if (tcp && options.transport == Transport::kSharedMemory) {
     throw Unsupported(format("{}: no memory is shared over TCP; use kAuto or kZeroMq", address));
   }
-  if (tcp && options.key.empty() && !options.plain_tcp) {
-    throw Unsupported(
-        format("{}: over TCP without a key anybody can connect; give both sides a key, or say "
-               "plain_tcp",
-               address));
+  if (options.plain_tcp && !options.key.empty()) {
+    throw Invalid(format("{}: plain_tcp means without a key, and there is one", address));
   }
   return !tcp && options.transport != Transport::kZeroMq;
+}
+
+// With the key that both sides mean when they say none.
+ConnectOptions with_key(const std::string& address, ConnectOptions options) {
+  if (options.plain_tcp || !options.key.empty() || !address.starts_with("tcp://")) return options;
+  options.key = program_key().bytes();
+  return options;
 }
 
 }  // namespace
 
 Listener::Listener(const std::string& address, const ConnectOptions& options) {
   door_ = is_local(address, options) ? open_local_door(address, options)
-                                     : open_zmq_door(address, options);
+                                     : open_zmq_door(address, with_key(address, options));
 }
 Listener::Listener(Listener&&) noexcept = default;
 Listener& Listener::operator=(Listener&&) noexcept = default;
@@ -55,7 +60,7 @@ Connection Client(const std::string& address, const ConnectOptions& options, Mil
   const Deadline deadline(timeout);
   if (address.empty()) throw Invalid("Client: no address; a Listener has one");
   return is_local(address, options) ? enter_local_door(address, options, deadline)
-                                    : enter_zmq_door(address, options, deadline);
+                                    : enter_zmq_door(address, with_key(address, options), deadline);
 }
 
 }  // namespace towpath

@@ -9,11 +9,12 @@ namespace towpath {
 
 // How a Listener and its Clients meet; both sides say the same.
 struct ConnectOptions {
-  // A secret that both sides know; empty: none. Who doesn't know it never gets in: neither side
-  // learns the key, nor sends or receives anything else. Long and random: a short one can be
-  // guessed from recorded traffic.
+  // A secret that both sides know. Who doesn't know it never gets in: neither side learns the key,
+  // nor sends or receives anything else. Long and random: a short one can be guessed from recorded
+  // traffic. Empty: none is wanted at a local address, where the kernel tells whose process comes;
+  // over TCP it is program_key(), so that the processes of this program get in, and no others.
   std::string key{};
-  // Over TCP without a key anybody may connect, read and write: said on purpose or refused.
+  // Over TCP without any key: anybody may connect, read and write. To be said on purpose.
   bool plain_tcp = false;
   // kAuto: shared memory for local addresses, ZeroMQ for TCP.
   Transport transport = Transport::kAuto;
@@ -28,7 +29,8 @@ struct ConnectOptions {
 //            key each side proves to the other that it knows it; over TCP and any ZeroMQ that is
 //            CURVE, whose keys are derived from the key, and all that follows is encrypted.
 // Timeouts   accept: Timeout.
-// Errors     Invalid: no address, somebody listens there. Unsupported: TCP without a key.
+// Errors     Invalid: no address, somebody listens there; a key beside plain_tcp. Unsupported:
+//            shared memory over TCP.
 // Threads    one object, one thread; close() may be called by another.
 // Deaths     a Client that dies in the middle of connecting is forgotten; accept goes on.
 // Source     Python's multiprocessing.connection.Listener; but a Client with a wrong key ends in an

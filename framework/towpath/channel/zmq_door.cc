@@ -218,7 +218,9 @@ Welcome ask(const std::string& address, const ConnectOptions& options, const Dea
         throw Closed(format("the listener at {} hung up", address));
       } else if (connected || (event & kHandshakeFailed) != 0) {
         throw AuthenticationError(
-            format("{}: the key is wrong, or only one side has one", address));
+            format("{}: the key is wrong, or only one side has one; without one over TCP it is "
+                   "that of the program, which another program does not know",
+                   address));
       } else {
         throw Closed(format("nobody listens at {}", address));
       }
