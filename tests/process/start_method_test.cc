@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "helpers.h"
@@ -64,14 +65,40 @@ TEST_CASE("Method: names and back") {
   CHECK_THROWS_WITH(parse_method("vfork"), Catch::Contains("forkserver, spawn and fork"));
 }
 
-TEST_CASE("Method: the default is forkserver and can be set") {
-  CHECK(default_start_method() == Method::kForkserver);
-  set_default_start_method(Method::kSpawn);
-  Process process([] { std::exit(default_start_method() == Method::kSpawn ? 7 : 1); });
+TEST_CASE("Method: the default is forkserver and a child begins with its parent's") {
+  CHECK(get_start_method() == Method::kForkserver);
+  CHECK(get_all_start_methods().front() == Method::kForkserver);
+  CHECK(get_all_start_methods().size() == 3);
+  set_start_method("spawn", true);
+  Process process([] { std::exit(get_start_method() == Method::kSpawn ? 7 : 1); });
   process.start();
-  set_default_start_method(Method::kForkserver);
+  set_start_method(Method::kForkserver, true);
   REQUIRE(process.join(kSoon));
   CHECK(process.exitcode() == 7);
+}
+
+TEST_CASE("Method: the default is set once in a process unless forced") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process(Options{.method = method}, [] {
+      set_start_method("spawn");
+      try {
+        set_start_method(Method::kForkserver);
+        throw std::runtime_error("was set again");
+      } catch (const Invalid& error) {
+        // It says what there is to do.
+        const std::string text = error.what();
+        if (text.find("get_context") == text.npos || text.find("to spawn") == text.npos) throw;
+      }
+      if (get_start_method() != Method::kSpawn) throw std::runtime_error("the second came");
+      set_start_method("forkserver", true);
+      if (get_start_method() != Method::kForkserver) throw std::runtime_error("force");
+    });
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+  }
+  CHECK_THROWS_AS(set_start_method("vfork", true), Invalid);
 }
 
 TEST_CASE("Method: fork is refused in a process with threads and says what to do") {
@@ -257,13 +284,60 @@ TEST_CASE("Method: nothing is left of processes that have ended") {
   CHECK(children == std::to_string(Forkserver::of_this_process().pid()) + " ");
 }
 
-TEST_CASE("Method: a program whose main does not call init is told so") {
-  const std::string program =
-      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "process_without_init";
-  FILE* const out = ::popen((program + " 2>&1").c_str(), "r");
-  REQUIRE(out != nullptr);
+namespace {
+
+// What one of the programs of this folder says, and its exit code.
+struct Outcome {
   std::string text;
-  for (int c = std::fgetc(out); c != EOF; c = std::fgetc(out)) text += static_cast<char>(c);
-  CHECK(::pclose(out) == 0);
-  CHECK_THAT(text, Catch::Contains("init(argc, argv) must be the first statement of main"));
+  int code = 0;
+};
+Outcome run_program(const std::string& name, const std::string& arguments) {
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  FILE* const out =
+      ::popen((folder / name).string().append(" " + arguments + " 2>&1").c_str(), "r");
+  REQUIRE(out != nullptr);
+  Outcome outcome;
+  for (int c = std::fgetc(out); c != EOF; c = std::fgetc(out)) {
+    outcome.text += static_cast<char>(c);
+  }
+  outcome.code = WEXITSTATUS(::pclose(out));
+  return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("Method: a program whose main does not call init is told so") {
+  const Outcome outcome = run_program("process_without_init", "");
+  CHECK(outcome.code == 0);
+  CHECK_THAT(outcome.text, Catch::Contains("init(argc, argv) must be the first statement of main"));
+}
+
+TEST_CASE("Method: a program that calls init too late is told so and starts no child again") {
+  for (const char* method : {"forkserver", "spawn"}) {
+    CAPTURE(method);
+    const Outcome outcome = run_program("process_late_init", method);
+    CHECK(outcome.code == 0);
+    CHECK_THAT(outcome.text, Catch::Contains("first statement of main"));
+    CHECK_THAT(outcome.text, !Catch::Contains("target"));
+  }
+  CHECK_THAT(run_program("process_late_init", "forkserver").text,
+             Catch::Contains("the last one ended with exit code 2"));
+  CHECK_THAT(run_program("process_late_init", "early").text,
+             Catch::Contains("must be the first statement"));
+}
+
+TEST_CASE("Method: a program that is stripped or linked statically has children") {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  const std::vector programs{"process_stripped"};  // a sanitizer can't be linked statically
+#else
+  const std::vector programs{"process_stripped", "process_static"};
+#endif
+  for (const char* program : programs) {
+    for (const char* method : {"forkserver", "spawn", "fork"}) {
+      CAPTURE(program, method);
+      const Outcome outcome = run_program(program, method);
+      CHECK(outcome.text == "child 42 from program\nthe lock is free\n");
+      CHECK(outcome.code == 0);
+    }
+  }
 }

@@ -3,6 +3,7 @@
 #include <exception>
 #include <iostream>
 
+#include "towpath/base/log.h"
 #include "towpath/cli/commands.h"
 #include "towpath/process/init.h"
 
@@ -95,6 +96,7 @@ int program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   towpath::init(argc, argv);
+  towpath::set_log_name("towpath");
   // A reader of our output that has gone, or a limit that is reached, is an error of the write, not
   // a death.
   ::signal(SIGPIPE, SIG_IGN);

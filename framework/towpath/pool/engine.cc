@@ -245,8 +245,8 @@ Engine::Engine(PoolOptions options, Workers workers)
   if (options_.name.empty()) {
     static std::atomic<int> pools{0};
     const int number = ++pools;
-    options_.name = parent_pid() == 0 ? format("Pool-{}", number)
-                                      : format("{}:Pool-{}", current_process_name(), number);
+    options_.name = !parent_process() ? format("Pool-{}", number)
+                                      : format("{}:Pool-{}", current_process().name(), number);
   }
   epoll_event event{};
   event.events = EPOLLIN;
@@ -336,7 +336,7 @@ int Engine::missing() const {
 void Engine::start_missing(std::unique_lock<std::mutex>& lock) {
   while (missing() > 0 && Clock::now() >= start_at_) {
     // By fork the thread, being one, can't.
-    if (options_.method.value_or(default_start_method()) == Method::kFork) {
+    if (options_.method.value_or(get_start_method()) == Method::kFork) {
       options_.method = Method::kForkserver;
       log(Level::kInfo, format("{}: a pool with threads can't fork: further workers come from the "
                                "forkserver",

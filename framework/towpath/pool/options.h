@@ -39,7 +39,7 @@ struct PoolOptions {
   uint64_t recycle_growth = 0;
   Millis deadline = kForever;  // of each task, from its beginning: then its worker is killed
   Initializer initializer{};
-  std::optional<Method> method{};  // default_start_method()
+  std::optional<Method> method{};  // get_start_method()
   // A worker without a task for so long ends; another starts when there are tasks.
   Millis idle_timeout = kForever;
   std::string name{};  // "Pool-1"; its workers are "Pool-1#1", "Pool-1#2"

@@ -79,7 +79,7 @@ class Worker {
   Connection pool_;
   SlateWriter slate_;
   const WorkerSettings& settings_;
-  const std::string name_ = format("{} (pid {})", current_process_name(), ::getpid());
+  const std::string name_ = format("{} (pid {})", current_process().name(), ::getpid());
   std::vector<KnownCode> codes_;
   Encoder outcome_;
   bool thrown_ = false;  // it is a RemoteTrace

@@ -16,6 +16,8 @@
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/job.h"
+#include "towpath/process/remote_error.h"
+#include "towpath/process/threads.h"
 #include "towpath/process/title.h"
 
 namespace towpath {
@@ -25,7 +27,23 @@ constexpr Millis kSendTimeout{10'000};
 constexpr Millis kEndTimeout{2'000};
 constexpr Millis kDyingTimeout{200};
 
+// The first packet of a server's line.
+struct Preloading {
+  std::vector<CodeAddress> functions;
+  TOWPATH_FIELDS(functions)
+};
+
 std::mutex mutex;
+
+// With the mutex held.
+std::vector<Forkserver::Preload>& preload() {
+  static auto* const functions = new std::vector<Forkserver::Preload>;
+  return *functions;
+}
+std::string& how_ended() {
+  static auto* const text = new std::string("has not ended");
+  return *text;
+}
 
 }  // namespace
 
@@ -39,6 +57,11 @@ struct Forkserver::Server {
   Server() {
     auto [mine, its] = packet_pair();
     line = PrivateFd(std::move(mine));
+    Preloading first;
+    for (const Preload function : preload()) {
+      first.functions.push_back(locate_code(reinterpret_cast<const void*>(function)));
+    }
+    send_packet(line.get(), to_bytes(first));
     Launched launched = exec_self(ExecRole::kForkserver, its.get(), Parenthood::kThread);
     pid = launched.pid;
     pidfd = PrivateFd(std::move(launched.pidfd));
@@ -51,8 +74,11 @@ struct Forkserver::Server {
     if (!wait_readable(pidfd.get(), kEndTimeout)) {
       ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
     }
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
+    how_ended() = WIFSIGNALED(status) ? format("was killed by signal {}", WTERMSIG(status))
+                                      : format("ended with exit code {}", WEXITSTATUS(status));
   }
 
   // The one of this process; a child that fork made starts its own. Call it with the mutex held.
@@ -72,6 +98,24 @@ void Forkserver::warm_up() {
   const std::lock_guard lock(mutex);
   auto& server = Server::current();
   if (!server) server = std::make_unique<Server>();
+}
+
+void Forkserver::set_preload(std::vector<Preload> functions) {
+  const std::lock_guard lock(mutex);
+  for (const Preload function : functions) {
+    (void)locate_code(reinterpret_cast<const void*>(function));  // Invalid here, not there
+  }
+  preload() = std::move(functions);
+  Server::current().reset();
+}
+
+void set_forkserver_preload(std::vector<void (*)()> functions) {
+  Forkserver::of_this_process().set_preload(std::move(functions));
+}
+
+std::string Forkserver::last_end() {
+  const std::lock_guard lock(mutex);
+  return how_ended();
 }
 
 void Forkserver::request(int line) {
@@ -137,10 +181,33 @@ void fork_twice(UniqueFd& line, UniqueFd& server_line) {
   run_child(std::move(line), itself);
 }
 
+// Empty, or why there will be no children.
+std::string run_preload(int server_line) {
+  try {
+    const std::optional<Packet> packet = receive_packet(server_line);
+    expect(packet.has_value(), "forkserver: no first packet");
+    for (const CodeAddress& address : from_bytes<Preloading>(packet->bytes).functions) {
+      reinterpret_cast<void (*)()>(resolve_code(address))();
+      if (const size_t threads = count_threads(); threads > 1) {
+        throw Unsupported(format(
+            "it has started a thread (there are {}), which children would not have", threads));
+      }
+    }
+    return {};
+  } catch (const EndOfStream&) {
+    ::exit(0);
+  } catch (...) {
+    const RemoteTrace what = trace_of_current_exception();
+    return format("forkserver: a preload function failed: {}",
+                  what.message.empty() ? what.type : what.type + ": " + what.message);
+  }
+}
+
 }  // namespace
 
 void run_forkserver(UniqueFd server_line) {
   set_process_title("towpath: forkserver");
+  const std::string refusal = run_preload(server_line.get());
   ::signal(SIGCHLD, SIG_IGN);  // the kernel reaps the processes in between
   for (;;) {
     UniqueFd line;
@@ -151,7 +218,11 @@ void run_forkserver(UniqueFd server_line) {
     } catch (const EndOfStream&) {
       ::exit(0);
     }
-    fork_twice(line, server_line);
+    if (refusal.empty()) {
+      fork_twice(line, server_line);
+    } else {
+      report_failure(line.get(), refusal);
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/log.h"
 #include "towpath/base/process_hooks.h"
 #include "towpath/base/program_session.h"
 #include "towpath/process/code_address.h"
@@ -14,6 +15,7 @@
 #include "towpath/process/job.h"
 #include "towpath/process/keep_folder.h"
 #include "towpath/process/standard_streams.h"
+#include "towpath/process/this_process.h"
 #include "towpath/process/title.h"
 #include "towpath/process/title_space.h"
 
@@ -49,6 +51,7 @@ void init(int argc, char** argv) {
   try {
     open_standard_streams();
     if (!is_marked(argc, argv)) {
+      set_log_name(current_process().name());
       sweep_shared_root();
       return;
     }

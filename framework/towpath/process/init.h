@@ -6,7 +6,12 @@ namespace towpath {
 // the forkserver or keeper) this call does the child's work and exits, running atexit hooks. In the
 // program itself it returns at once.
 //
-// Static constructors run in every child before this call, so keep them free of effects.
+// Missing   starting a Process is Invalid, and says so: there is no child that could run main.
+// Late      what stands before it runs in every child, too, and in the forkserver; where that ends
+//           the process, the error of start(), or the child's error(), says what happened.
+// Statics   their constructors run in every child before this call, so keep them free of effects.
+// Source    Python's `if __name__ == "__main__"` and freeze_support() in one: a program that is
+//           linked statically or stripped needs nothing else.
 void init(int argc, char** argv);
 
 }  // namespace towpath

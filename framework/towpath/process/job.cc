@@ -1,6 +1,5 @@
 #include "towpath/process/job.h"
 
-#include <cxxabi.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -11,16 +10,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
-#include <memory>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/log.h"
+#include "towpath/base/program_key.h"
 #include "towpath/base/program_session.h"
+#include "towpath/process/child_state.h"
 #include "towpath/process/identity.h"
+#include "towpath/process/remote_error.h"
 #include "towpath/process/standard_streams.h"
 #include "towpath/process/target.h"
-#include "towpath/process/this_process.h"
+#include "towpath/process/throw_trace.h"
 #include "towpath/process/title.h"
 
 namespace towpath {
@@ -31,10 +32,12 @@ constexpr size_t kMaxText = size_t{32} * 1024;  // of an error that the parent i
 // The parent is gone, so nobody wants this process's work or its exit code.
 [[noreturn]] void end_as_orphan() { ::_exit(EXIT_FAILURE); }
 
-// From here on the kernel kills this process when its parent ends; it may have ended before.
-void bind_to_parent(int64_t parent) {
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) throw_errno("prctl(PR_SET_PDEATHSIG)");
-  if (::getppid() != parent) end_as_orphan();
+// From here on the kernel kills this process when its parent ends, unless it shall live on; it may
+// have ended before.
+void bind_to_parent(const Job& job) {
+  if (!job.outlives_parent && ::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+    throw_errno("prctl(PR_SET_PDEATHSIG)");
+  if (::getppid() != job.parent) end_as_orphan();
 }
 
 void redirect(int from, int to) {
@@ -65,36 +68,28 @@ void run_call(const Job& job, std::vector<UniqueFd> fds) {
   const auto thunk = reinterpret_cast<Call::Thunk>(resolve_code(job.thunk));
   const IncomingDescriptors descriptors(std::move(fds));
   Decoder in(job.arguments);
+  const RecordThrows record;
   thunk(function, in);
 }
 
-std::string type_name(const std::type_info& type) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> name(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
-  return status == 0 ? name.get() : type.name();
+std::string without_trace(const RemoteTrace& what) {
+  if (what.message.empty()) return "an exception of type " + what.type;
+  return what.type + ": " + what.message;
 }
 
-// The exception being handled, as "type: text".
-std::string describe_exception() {
-  try {
-    throw;
-  } catch (const std::exception& error) {
-    return format("{}: {}", type_name(typeid(error)), error.what());
-  } catch (...) {
-    const std::type_info* type = abi::__cxa_current_exception_type();
-    return type == nullptr ? "an unknown exception" : "an exception of type " + type_name(*type);
-  }
-}
-
-void tell(const std::string& name, int line, const std::string& what) {
-  const std::string text = format(
-      "towpath: process {} (pid {}) ended by an uncaught exception: {}\n", name, ::getpid(), what);
+// The exception being handled: on stderr with its trace, to the parent without.
+void tell(const std::string& name, int line) {
+  const RemoteTrace what = trace_of_current_exception();
+  const std::string text = without_trace(what);
+  const std::string frames = lines_of(what.frames);
+  const std::string lines =
+      format("towpath: process {} (pid {}) ended by an uncaught exception: {}\n{}{}", name,
+             ::getpid(), text, frames, frames.empty() ? "" : "\n");
   // Without stderr there is still the parent's error().
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, lines.data(), lines.size());
   try {
     send_packet(
-        line, to_bytes(ChildMessage{.kind = FromChild::kFailed, .text = what.substr(0, kMaxText)}),
+        line, to_bytes(ChildMessage{.kind = FromChild::kFailed, .text = text.substr(0, kMaxText)}),
         {}, Millis{1'000});
   } catch (const Error&) {
     // The parent closed its end: it does not want to know.
@@ -107,7 +102,7 @@ void tell(const std::string& name, int line, const std::string& what) {
     settle(job, fds);
     run_call(job, std::move(fds));
   } catch (...) {
-    tell(job.name, parent_sentinel(), describe_exception());
+    tell(job.name, this_identity().line.get());
     code = EXIT_FAILURE;
   }
   std::exit(code);
@@ -131,7 +126,7 @@ void run_child(UniqueFd line, pid_t between) {
     expect(packet.has_value(), "run_child: no job");
     Job job = from_bytes<Job>(packet->bytes);
     name = job.name;
-    bind_to_parent(job.parent);
+    bind_to_parent(job);
     if (between != 0) {
       const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
       if (!self) throw_errno("pidfd_open");
@@ -139,15 +134,18 @@ void run_child(UniqueFd line, pid_t between) {
                   std::array{self.get()}, Millis{10'000});
       // A parent that could not take that has failed to start us.
       if (!receive_packet(line_number)) end_as_orphan();
+    } else {
+      send_packet(line_number, to_bytes(ChildMessage{.pid = ::getpid()}), {}, Millis{10'000});
     }
-    become_child(job.name, static_cast<int>(job.parent), PrivateFd(std::move(line)),
-                 job.default_method);
+    become_child(job, PrivateFd(std::move(line)));
     adopt_program_session(job.session);
+    set_program_key(AuthKey(job.key));
+    set_log_level(job.log_level);
     run_job(job, std::move(packet->fds));
   } catch (const Closed&) {
     end_as_orphan();
   } catch (...) {
-    tell(name, line_number, describe_exception());
+    tell(name, line_number);
     std::exit(EXIT_FAILURE);
   }
 }
@@ -163,13 +161,13 @@ void run_forked_child(UniqueFd line, const Job& job, std::vector<UniqueFd> fds) 
   close_private_fds_of_parent();
   try {
     open_standard_streams();
-    bind_to_parent(job.parent);
+    bind_to_parent(job);
   } catch (...) {
-    tell(job.name, line.get(), describe_exception());
+    tell(job.name, line.get());
     std::exit(EXIT_FAILURE);
   }
-  become_child(job.name, static_cast<int>(job.parent), PrivateFd(std::move(line)),
-               job.default_method);
+  become_child(job, PrivateFd(std::move(line)));
+  children::forget_all();
   run_job(job, std::move(fds));
 }
 

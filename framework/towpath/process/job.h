@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "towpath/base/log.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/process/code_address.h"
 #include "towpath/process/method.h"
@@ -12,7 +13,8 @@
 // What parent and child say to each other over the child's line, a packet pair:
 //
 //   parent ── Job (with descriptors) ──▶ child
-//   parent ◀── started (with pidfd) ─── child of the forkserver, when its parent is right
+//   parent ◀── started (with pidfd) ─── child of the forkserver, when its parent is right; one that
+//                                       exec made says it as well, without pidfd
 //   parent ── go ──▶ child of the forkserver, which the parent now can kill
 //   parent ◀── failed (text) ────────── child, before it ends with exit code 1
 //
@@ -23,9 +25,14 @@ namespace towpath {
 // Positions are indexes in the packet's descriptors, -1 for none.
 struct Job {
   int64_t parent = 0;  // process id
+  std::string parent_name;
   std::string name;
+  bool daemon = false;
+  bool outlives_parent = false;
   std::string session;  // program_session_id()
+  std::string key;      // program_key()
   Method default_method = Method::kForkserver;
+  Level log_level = Level::kInfo;
   std::vector<std::pair<std::string, std::string>> env;
   int stdout_at = -1;
   int stderr_at = -1;
@@ -34,8 +41,9 @@ struct Job {
   CodeAddress function;
   CodeAddress thunk;
   std::string arguments;
-  TOWPATH_FIELDS(parent, name, session, default_method, env, stdout_at, stderr_at, folder_at,
-                 arguments_at, function, thunk, arguments)
+  TOWPATH_FIELDS(parent, parent_name, name, daemon, outlives_parent, session, key, default_method,
+                 log_level, env, stdout_at, stderr_at, folder_at, arguments_at, function, thunk,
+                 arguments)
 };
 
 enum class ToChild : uint8_t { kGo };

@@ -3,24 +3,14 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "towpath/base/clock.h"
+#include "towpath/process/child.h"
 #include "towpath/process/method.h"
+#include "towpath/process/options.h"
 #include "towpath/process/target.h"
 
 namespace towpath {
-
-struct Options {
-  std::string name{};  // empty: "Process-1", "Process-2"; a child's child: "Process-1:1"
-  std::optional<bool> daemon{};
-  std::optional<Method> method{};  // default_start_method()
-  // Added to the child's environment before the target runs.
-  std::vector<std::pair<std::string, std::string>> env{};
-  // Where the child's standard streams go; -1: where the parent's go. Only looked at by start().
-  int stdout_fd = -1;
-  int stderr_fd = -1;
-};
 
 // A function that runs in an operating-system process of its own.
 //
@@ -31,11 +21,20 @@ struct Options {
 //            their default action. By kForkserver and kSpawn it has no other descriptor of the
 //            parent's.
 // Ending     when the target returns, by exit(0), so atexit hooks of the child run; by exit(1)
-//            after an uncaught exception, whose text goes to stderr and to error(). By kFork,
-//            hooks that the parent had set do not run.
-// Deaths     when the parent ends in any way, the kernel kills the child.
-// Destructor joins; a daemon is terminated.
-// Threads    one object, one thread; but terminate, kill, interrupt may be called beside a join.
+//            after an uncaught exception: its text, and the file and line of each frame of the
+//            throw, go to stderr, its text to error(). By kFork, hooks that the parent had set do
+//            not run.
+// Its threads  as in any C++ program: exit() waits for a std::jthread that is static, and the
+//            target's own end with its variables, so these finish (Python's non-daemon threads). A
+//            detached thread is stopped in its midst (Python's daemon threads); a joinable
+//            std::thread that is destroyed, and an exception that leaves a thread, end the process
+//            by SIGABRT.
+// Deaths     when the parent ends in any way, the kernel kills the child, and so all below it;
+//            unless Options.outlives_parent.
+// Destructor joins; a daemon is terminated. Where destructors don't run, at exit(), the same is
+//            done, and the log tells whom exit waits for.
+// Threads    one object, one thread; but terminate, kill, interrupt may be called beside a join,
+//            and all of Child's.
 // Source     Python's multiprocessing.Process. join says whether the process ended. A daemon may
 //            have children: they die with it.
 class Process {
@@ -70,7 +69,8 @@ class Process {
   // Waits for the end and reaps: true when ended. Invalid before start.
   bool join(Millis timeout = kForever);
 
-  // SIGTERM, SIGKILL, SIGINT. Nothing happens to a process that has ended. Invalid before start.
+  // SIGTERM, SIGKILL, SIGINT. Nothing happens to a process that has ended. Invalid before start. No
+  // hooks run in it; what it shares by name (locks, queues, memory) stays as good as before.
   void terminate();
   void kill();
   void interrupt();
@@ -101,6 +101,7 @@ class Process {
   }
 
   struct State;
+  ChildState& started(const char* what) const;
   std::unique_ptr<State> state_;
 };
 

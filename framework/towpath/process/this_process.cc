@@ -1,49 +1,53 @@
 #include "towpath/process/this_process.h"
 
-#include <atomic>
-#include <mutex>
+#include <unistd.h>
 
 #include "towpath/base/format.h"
+#include "towpath/channel/wait.h"
 #include "towpath/process/identity.h"
+#include "towpath/process/job.h"
 
 namespace towpath {
-namespace {
-
-struct Identity {
-  std::string name = "MainProcess";
-  int parent = 0;
-  PrivateFd line;
-  std::atomic<int> children{0};
-  std::atomic<Method> method{Method::kForkserver};
-};
 
 // Never destroyed: statics of other files may ask at exit.
-Identity& identity() {
+Identity& this_identity() {
   static auto* const it = new Identity;
   return *it;
 }
 
-}  // namespace
-
-std::string current_process_name() { return identity().name; }
-int parent_pid() { return identity().parent; }
-int parent_sentinel() { return identity().line.get(); }
-Method default_start_method() { return identity().method; }
-void set_default_start_method(Method method) { identity().method = method; }
-
-void become_child(std::string name, int parent, PrivateFd line, Method default_method) {
-  Identity& self = identity();
-  self.name = std::move(name);
-  self.parent = parent;
+void become_child(const Job& job, PrivateFd line) {
+  Identity& self = this_identity();
+  self.name = job.name;
+  self.daemon = job.daemon;
+  self.parent = static_cast<pid_t>(job.parent);
+  self.parent_name = job.parent_name;
   self.line = std::move(line);
   self.children = 0;
-  self.method = default_method;
+  self.method = job.default_method;
+  self.method_was_set = false;
 }
 
 std::string next_child_name() {
-  Identity& self = identity();
+  Identity& self = this_identity();
   const int number = ++self.children;
   return self.parent == 0 ? format("Process-{}", number) : format("{}:{}", self.name, number);
 }
+
+CurrentProcess current_process() { return {}; }
+
+std::string CurrentProcess::name() const { return this_identity().name; }
+int CurrentProcess::pid() const { return ::getpid(); }
+bool CurrentProcess::daemon() const { return this_identity().daemon; }
+
+std::optional<ParentProcess> parent_process() {
+  if (this_identity().parent == 0) return std::nullopt;
+  return ParentProcess();
+}
+
+std::string ParentProcess::name() const { return this_identity().parent_name; }
+int ParentProcess::pid() const { return this_identity().parent; }
+bool ParentProcess::is_alive() const { return !join(Millis{0}); }
+int ParentProcess::sentinel() const { return this_identity().line.get(); }
+bool ParentProcess::join(Millis timeout) const { return wait_readable(sentinel(), timeout); }
 
 }  // namespace towpath

@@ -1,22 +1,47 @@
 #pragma once
+#include <optional>
 #include <string>
 
-#include "towpath/process/method.h"
+#include "towpath/base/clock.h"
+#include "towpath/base/program_key.h"
 
 namespace towpath {
 
-// "MainProcess" in the program itself; in a child the name of its Process object.
-std::string current_process_name();
+// This process, as its parent's Process object shows it. Threads: any.
+class CurrentProcess {
+ public:
+  // "MainProcess" in the program itself; in a child the name of its Process object.
+  std::string name() const;
+  int pid() const;
+  bool daemon() const;  // false in the program itself
+  bool is_alive() const { return true; }
+  std::optional<int> exitcode() const { return std::nullopt; }
+  // The program's, unless it was set; children inherit it.
+  AuthKey authkey() const { return program_key(); }
+  void set_authkey(AuthKey key) const { set_program_key(std::move(key)); }
+};
 
-// Process id of the process that started this one by Process; 0 in the program itself.
-int parent_pid();
+CurrentProcess current_process();
 
-// Readable (hung up) once the process that started this one has ended; -1 in the program itself.
-// For loops that want to end in order: the kernel kills a child of a dead parent in any case.
-int parent_sentinel();
+// The process that started this one.
+//
+// Ending   the kernel kills a child of a dead parent, unless Options.outlives_parent was set: so
+//          this is for those, and for others that want to end in order where the parent is merely
+//          about to.
+// Threads  any.
+// Source   Python's multiprocessing.parent_process, where a child always lives on.
+class ParentProcess {
+ public:
+  std::string name() const;
+  int pid() const;  // of another process, once the parent has ended and was reaped
+  bool is_alive() const;
+  // Waits for its end: true when it has ended.
+  bool join(Millis timeout = kForever) const;
+  // Readable (hung up) once it has ended.
+  int sentinel() const;
+};
 
-// The start method of a Process that names none. A child begins with its parent's.
-Method default_start_method();
-void set_default_start_method(Method method);
+// None in the program itself.
+std::optional<ParentProcess> parent_process();
 
 }  // namespace towpath

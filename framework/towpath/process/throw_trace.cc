@@ -52,7 +52,12 @@ struct Throw {
 thread_local Throw last;
 
 _Unwind_Reason_Code add_frame(_Unwind_Context* context, void*) {
-  if (_Unwind_GetCFA(context) > reinterpret_cast<uintptr_t>(last.within)) return _URC_END_OF_STACK;
+  // The unwinder tells where the frame's callee begins. So the first that begins above is the
+  // caller of the frame that holds the object, which is not wanted either.
+  if (_Unwind_GetCFA(context) > reinterpret_cast<uintptr_t>(last.within)) {
+    if (last.frames > 0) --last.frames;
+    return _URC_END_OF_STACK;
+  }
   if (last.skip > 0) {
     --last.skip;
     return _URC_NO_REASON;
@@ -96,6 +101,10 @@ int add_line(void* data, uintptr_t, const char* file, int line, const char* func
   const std::string_view name(function);
   for (const char* own : {"towpath4pool6invoke", "towpath4call5thunk"}) {
     if (name.find(own) != name.npos) lines.ended = true;
+  }
+  // What is local to a file has no such name in the debug information.
+  if (file != nullptr && std::string_view(file).ends_with("towpath/process/target.h")) {
+    lines.ended = true;
   }
   if (lines.ended) return 1;
   // A sanitizer's stands before ours.

@@ -1,0 +1,27 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "towpath/process/method.h"
+
+namespace towpath {
+
+// What a Process may want otherwise.
+struct Options {
+  std::string name{};  // empty: "Process-1", "Process-2"; a child's child: "Process-1:1"
+  // Ended, not waited for, when its Process object or this program ends.
+  std::optional<bool> daemon{};
+  std::optional<Method> method{};  // get_start_method()
+  // The child lives on when its parent dies, and learns of it by parent_process(). Otherwise the
+  // kernel kills it, so that a program that was killed leaves nobody behind.
+  bool outlives_parent = false;
+  // Added to the child's environment before the target runs.
+  std::vector<std::pair<std::string, std::string>> env{};
+  // Where the child's standard streams go; -1: where the parent's go. Only looked at by start().
+  int stdout_fd = -1;
+  int stderr_fd = -1;
+};
+
+}  // namespace towpath
