@@ -1,0 +1,122 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "towpath/base/cpu_count.h"
+#include "towpath/base/log.h"
+#include "towpath/channel/connection.h"
+#include "towpath/channel/queue.h"
+#include "towpath/pool/executor.h"
+#include "towpath/pool/pool.h"
+#include "towpath/process/forkserver.h"
+#include "towpath/process/method.h"
+#include "towpath/process/process.h"
+#include "towpath/process/this_process.h"
+#include "towpath/sync/barrier.h"
+#include "towpath/sync/condition.h"
+#include "towpath/sync/event.h"
+#include "towpath/sync/lock.h"
+#include "towpath/sync/rlock.h"
+#include "towpath/sync/semaphore.h"
+
+namespace towpath {
+
+// A start method, with all of the library under it: a library takes one, so that it neither relies
+// on the program's default nor changes it. Contexts stand side by side.
+//
+// Objects    a Process and a Pool start their processes by the context's method. All else is the
+//            same in every context, and what one made works in processes of another: Towpath's
+//            locks and queues are names that any process of the program opens. (Python refuses a
+//            lock of the fork context in a spawned process: such a lock has no name.)
+// Executable a child always runs the file of this program, because a target is an offset in it:
+//            there is no set_executable. init() is freeze_support().
+// Source     the contexts of Python's multiprocessing, and its words.
+class Context {
+ public:
+  explicit Context(Method method) : method_(method) {}
+
+  Method get_start_method() const { return method_; }
+
+  template <class F, class... A>
+  requires(!std::is_same_v<std::decay_t<F>, Options>) towpath::Process
+      Process(F function, A&&... args)
+  const { return Process(Options{}, function, std::forward<A>(args)...); }
+  // A method in the options is Invalid when it is another than the context's.
+  template <class F, class... A>
+  towpath::Process Process(Options options, F function, A&&... args) const {
+    options.method = only(options.method);
+    return towpath::Process(std::move(options), function, std::forward<A>(args)...);
+  }
+  template <std::derived_from<Runnable> T, class... A>
+  towpath::Process ProcessOf(A&&... args) const {
+    return towpath::Process::of<T>(Options{.method = method_}, std::forward<A>(args)...);
+  }
+
+  towpath::Pool Pool(int workers = 0) const { return Pool(PoolOptions{.workers = workers}); }
+  towpath::Pool Pool(PoolOptions options) const {
+    options.method = only(options.method);
+    return towpath::Pool(std::move(options));
+  }
+  towpath::Executor Executor(PoolOptions options = {}) const {
+    options.method = only(options.method);
+    return towpath::Executor(std::move(options));
+  }
+
+  template <Sendable T = Object>
+  towpath::Queue<T> Queue(size_t maxsize = 0) const {
+    return towpath::Queue<T>(maxsize);
+  }
+  template <Sendable T = Object>
+  towpath::JoinableQueue<T> JoinableQueue(size_t maxsize = 0) const {
+    return towpath::JoinableQueue<T>(maxsize);
+  }
+  template <Sendable T = Object>
+  towpath::SimpleQueue<T> SimpleQueue() const {
+    return {};
+  }
+  std::pair<Connection, Connection> Pipe(bool duplex = true) const { return towpath::Pipe(duplex); }
+
+  towpath::Lock Lock() const { return {}; }
+  towpath::RLock RLock() const { return {}; }
+  towpath::Semaphore Semaphore(int64_t value = 1) const { return towpath::Semaphore(value); }
+  towpath::BoundedSemaphore BoundedSemaphore(int64_t value = 1) const {
+    return towpath::BoundedSemaphore(value);
+  }
+  towpath::Condition Condition() const { return {}; }
+  towpath::Event Event() const { return {}; }
+  towpath::Barrier Barrier(int parties, towpath::Barrier::Action action = nullptr,
+                           Millis timeout = kForever) const {
+    return towpath::Barrier(parties, action, timeout);
+  }
+
+  int cpu_count() const { return towpath::cpu_count(); }
+  std::vector<Child> active_children() const { return towpath::active_children(); }
+  CurrentProcess current_process() const { return towpath::current_process(); }
+  std::optional<ParentProcess> parent_process() const { return towpath::parent_process(); }
+  Logger get_logger() const { return towpath::get_logger(); }
+  Logger log_to_stderr(Level level) const { return towpath::log_to_stderr(level); }
+
+ private:
+  Method only(std::optional<Method> asked) const;
+
+  Method method_;
+};
+
+// Of a method; of its name (Invalid names the three); of the program's default as it is now.
+inline Context get_context(Method method) { return Context(method); }
+inline Context get_context(std::string_view name) { return Context(parse_method(name)); }
+inline Context get_context() { return Context(get_start_method()); }
+
+inline Method Context::only(std::optional<Method> asked) const {
+  if (asked && *asked != method_) {
+    throw Invalid("a context of start method \"" + std::string(method_name(method_)) +
+                  "\" was asked for one of \"" + std::string(method_name(*asked)) +
+                  "\": take get_context of that, or leave the method out of the options");
+  }
+  return method_;
+}
+
+}  // namespace towpath

@@ -1,0 +1,143 @@
+#include "towpath/context.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <iterator>
+#include <stdexcept>
+
+#include "towpath/multiprocessing.h"
+
+using namespace towpath;
+
+namespace {
+
+constexpr Millis kSoon{10'000};
+
+// Fork only while this process has one thread: ThreadSanitizer has one of its own, and ZeroMQ's or
+// a pool's stay.
+std::vector<Method> methods() {
+  const auto tasks = std::filesystem::directory_iterator("/proc/self/task");
+#if defined(__SANITIZE_THREAD__)
+  const int own = 2;
+#else
+  const int own = 1;
+#endif
+  if (std::distance(begin(tasks), end(tasks)) > own) return {Method::kForkserver, Method::kSpawn};
+  return get_all_start_methods();
+}
+
+struct Job : Runnable {
+  Job(Queue<std::string> queue, int number) : queue_(std::move(queue)), number_(number) {}
+  void run() override { queue_.put("job " + std::to_string(number_)); }
+
+ private:
+  Queue<std::string> queue_;
+  int number_;
+};
+
+int square(int n) { return n * n; }
+
+// Uses what another context made: takes the lock, waits for the event, answers by the queue.
+void use_all(Lock lock, Event event, const Semaphore& semaphore, Queue<std::string> queue) {
+  if (!event.wait(kSoon)) throw std::runtime_error("the event");
+  Semaphore mine = semaphore;
+  if (!mine.acquire(kSoon)) throw std::runtime_error("the semaphore");
+  const Lock::Guard guard = lock.guard(kSoon);
+  queue.put(current_process().name());
+}
+
+}  // namespace
+
+TEST_CASE("Context: an unknown method is Invalid and the error lists them") {
+  CHECK_THROWS_WITH(get_context("vfork"), Catch::Contains("forkserver, spawn and fork"));
+  CHECK_THROWS_AS(get_context("vfork"), Invalid);
+  for (const Method method : get_all_start_methods()) {
+    CHECK(get_context(method_name(method)).get_start_method() == method);
+    CHECK(get_context(method).get_start_method() == method);
+  }
+  CHECK(get_context().get_start_method() == get_start_method());
+}
+
+TEST_CASE("Context: its processes are of its method whatever the default is") {
+  const Method before = get_start_method();
+  set_start_method(Method::kSpawn, true);
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    const Context context = get_context(method);
+    auto queue = context.Queue<std::string>();
+    auto process = context.Process([](Queue<std::string> to) { to.put("hello"); }, queue);
+    process.start();
+    CHECK(queue.get(kSoon) == "hello");
+    REQUIRE(process.join(kSoon));
+    auto object = context.ProcessOf<Job>(queue, 5);
+    object.start();
+    CHECK(queue.get(kSoon) == "job 5");
+    REQUIRE(object.join(kSoon));
+    const Method other = method == Method::kSpawn ? Method::kFork : Method::kSpawn;
+    CHECK_THROWS_AS(context.Process(Options{.method = other}, [] {}), Invalid);
+    CHECK_THROWS_AS(context.Pool(PoolOptions{.method = other}), Invalid);
+  }
+  set_start_method(before, true);
+}
+
+TEST_CASE("Context: what one makes works in the processes of another") {
+  for (const Method maker : methods()) {
+    for (const Method user : methods()) {
+      CAPTURE(method_name(maker), method_name(user));
+      const Context context = get_context(maker);
+      Lock lock = context.Lock();
+      Event event = context.Event();
+      const Semaphore semaphore = context.Semaphore(1);
+      Queue<std::string> queue = context.Queue<std::string>(3);
+      Process process = get_context(user).Process(Options{.name = "user"}, &use_all, lock, event,
+                                                  semaphore, queue);
+      REQUIRE(lock.acquire(kSoon));
+      process.start();
+      event.set();
+      CHECK_THROWS_AS(queue.get(Millis{20}), Empty);  // it waits for the lock
+      lock.release();
+      CHECK(queue.get(kSoon) == "user");
+      REQUIRE(process.join(kSoon));
+      CHECK(process.error().value_or("none") == "none");
+    }
+  }
+}
+
+TEST_CASE("Context: it hands out all that the library has") {
+  const Context context = get_context("forkserver");
+  auto [a, b] = context.Pipe();
+  a.send(1);
+  CHECK(b.recv<int>(kSoon) == 1);
+  JoinableQueue<int> joinable = context.JoinableQueue<int>();
+  SimpleQueue<int> simple = context.SimpleQueue<int>();
+  joinable.put(2);
+  simple.put(joinable.get(kSoon));
+  joinable.task_done();
+  CHECK(simple.get() == 2);
+  CHECK(joinable.join(kSoon));
+  RLock rlock = context.RLock();
+  REQUIRE(rlock.acquire(kSoon));
+  REQUIRE(rlock.acquire(kSoon));
+  BoundedSemaphore bounded = context.BoundedSemaphore(2);
+  CHECK_THROWS_AS(bounded.release(), Invalid);
+  Condition condition = context.Condition();
+  REQUIRE(condition.acquire(kSoon));
+  CHECK(condition.notify_all() == 0);
+  CHECK(context.Barrier(1).wait() == 0);
+  CHECK(context.cpu_count() == cpu_count());
+  CHECK(context.current_process().name() == "MainProcess");
+  CHECK_FALSE(context.parent_process().has_value());
+  CHECK(context.active_children().empty());
+  CHECK(context.get_logger().level() == Level::kInfo);
+}
+
+// The last, as a pool's thread ends fork for this process.
+TEST_CASE("Context: its pools are of its method") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Pool pool = get_context(method).Pool(2);
+    CHECK(pool.map(&square, std::vector{3, 4, 5}) == std::vector{9, 16, 25});
+    Executor executor = get_context(method).Executor({.workers = 1});
+    CHECK(executor.submit(&square, 6).get(kSoon) == 36);
+  }
+}
