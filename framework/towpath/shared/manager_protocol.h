@@ -1,0 +1,81 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "towpath/channel/connection.h"
+#include "towpath/message/codec.h"
+#include "towpath/process/code_address.h"
+
+// What a manager's server and its clients say to each other, over any Connection:
+//
+//   client ── Hello ──────▶ server
+//   client ◀── Welcome ──── server     or kThrew, and the server hangs up
+//   client ── request ────▶ server     [object, method, [arguments...], held], one at a time
+//   client ◀── reply ────── server     [kind, result or RemoteTrace]
+//   client ── ack ────────▶ server     behind kReturnedIfTaken; until then it was not taken
+//
+// Each process has one connection that is its lease: when that ends, the server gives back what the
+// process referred to and held. Calls go over others, of which it opens as many as it has calls at
+// a time: so a call that waits holds up nobody. Over the lease go short ones to object 0, the
+// manager itself; "drop" has no reply.
+
+namespace towpath::managed {
+
+inline constexpr int64_t kVersion = 1;
+inline constexpr uint64_t kManager = 0;  // the object that is the manager itself
+
+// How to reach a server; with an object's number it is a proxy as it travels.
+struct Where {
+  std::string address;
+  std::string key;
+  bool plain_tcp = false;
+  Transport transport = Transport::kAuto;
+  uint64_t instance = 0;  // of the server, by chance
+  TOWPATH_FIELDS(address, key, plain_tcp, transport, instance)
+};
+
+struct ObjectName {
+  Where where;
+  uint64_t object = 0;
+  std::string type;
+  TOWPATH_FIELDS(where, object, type)
+};
+
+struct Hello {
+  int64_t version = kVersion;
+  uint64_t client = 0;    // of the process, by chance
+  uint64_t instance = 0;  // of the server that it means; 0: any
+  bool lease = false;
+  TOWPATH_FIELDS(version, client, instance, lease)
+};
+
+struct Welcome {
+  uint64_t instance = 0;
+  std::string name;
+  int64_t pid = 0;
+  TOWPATH_FIELDS(instance, name, pid)
+};
+
+enum class Reply : uint8_t { kReturned, kThrew, kReturnedIfTaken };
+constexpr Reply last_of(Reply) { return Reply::kReturnedIfTaken; }
+
+// A proxy among the arguments: where in the message it begins, and what it refers to.
+struct Held {
+  uint64_t at = 0;
+  uint64_t object = 0;
+  TOWPATH_FIELDS(at, object)
+};
+
+// A function that the server is to run: see remote_update.h.
+struct RemoteFunction {
+  CodeAddress function;
+  CodeAddress thunk;
+  TOWPATH_FIELDS(function, thunk)
+};
+
+// The type that is thrown at the client for a method that is not exposed: it arrives as a
+// RemoteError, as in Python.
+inline constexpr const char* kNotExposed = "towpath::NotExposed";
+
+}  // namespace towpath::managed

@@ -1,0 +1,346 @@
+#include "towpath/shared/object_server.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <optional>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/base/log.h"
+#include "towpath/channel/sha256.h"
+#include "towpath/channel/wait.h"
+#include "towpath/process/remote_error.h"
+#include "towpath/process/throw_trace.h"
+#include "towpath/shared/served_containers.h"
+#include "towpath/shared/served_sync.h"
+
+namespace towpath::managed {
+namespace {
+
+constexpr Millis kSweeping{1'000};
+constexpr Millis kGreeting{10'000};
+
+struct Request {
+  uint64_t object = 0;
+  std::string_view method;
+  std::string_view arguments;  // an array
+  std::vector<Held> held;
+};
+
+Request parse(std::string_view message) {
+  Decoder in(message);
+  in.array(4);
+  Request request;
+  request.object = in.unsigned_integer();
+  request.method = in.string();
+  request.arguments = in.raw();
+  request.held = decode<std::vector<Held>>(in);
+  if (!in.at_end()) throw Invalid(format("{} bytes follow a request", in.rest().size()));
+  return request;
+}
+
+std::string reply_of(Reply kind, std::string_view value) {
+  Encoder out;
+  out.array(2);
+  encode(out, kind);
+  out.raw(value);
+  return out.take();
+}
+
+}  // namespace
+
+// One connection, in its thread.
+class ObjectServer::Line final : public Caller {
+ public:
+  Line(ObjectServer& server, Connection connection)
+      : server_(server), connection_(std::move(connection)) {}
+
+  void run() {
+    try {
+      greet();
+      const RecordThrows record;
+      while (serve_one()) {
+      }
+    } catch (const CallerGone&) {
+      // It has ended while it waited.
+    } catch (const Closed&) {
+      // It has ended, or was cut off.
+    } catch (const std::exception& error) {
+      if (!server_.stopping())
+        log(Level::kWarning,
+            format("{}: a client was cut off: {}", server_.options_.name, error.what()));
+    }
+    connection_.close();
+    if (lease_) server_.objects_.leave(*process_);
+  }
+  void cut_off() { connection_.close(); }
+
+  const ClientProcess& client() const override { return *process_; }
+  bool gone() override {
+    try {
+      // It says nothing before it has its answer: what comes is its end.
+      return process_->left || connection_.poll();
+    } catch (const Error&) {
+      return true;
+    }
+  }
+  void require_functions() const override {
+    if (server_.options_.remote_functions || !server_.where_.address.starts_with("tcp://")) return;
+    throw Unsupported(format(
+        "{}: functions travel within one host: expose a method for it, or set "
+        "ManagerOptions.remote_functions where all clients are of the same program and trusted",
+        server_.options_.name));
+  }
+  std::shared_ptr<Referent> find(uint64_t object) const override {
+    return server_.objects_.find(object);
+  }
+  void keep_for_transit(const std::shared_ptr<Referent>& object) const override {
+    server_.objects_.keep_for_transit(object);
+  }
+  void give_object(Encoder& out, const std::shared_ptr<Referent>& object) const override {
+    server_.objects_.number(object);
+    server_.objects_.keep_for_transit(object);
+    encode(out, ObjectName{server_.where_, object->id(), object->type().name});
+  }
+  uint64_t instance() const override { return server_.where_.instance; }
+
+ private:
+  void greet() {
+    try {
+      const auto hello = connection_.recv<Hello>(kGreeting);
+      if (hello.version != kVersion)
+        throw Unsupported(format("{} is of another version of Towpath", server_.options_.name));
+      if (hello.instance != 0 && hello.instance != instance()) {
+        throw Closed(format("the manager that was at {} has ended; another one is there",
+                            server_.where_.address));
+      }
+      process_ = hello.lease ? server_.objects_.enter(hello.client)
+                             : server_.objects_.find_client(hello.client);
+      lease_ = hello.lease;
+    } catch (const Empty&) {
+      throw Closed("a client that says nothing");
+    } catch (const Error&) {
+      reply_error();
+      throw;
+    }
+    connection_.send_bytes(reply_of(
+        Reply::kReturned, to_bytes(Welcome{instance(), server_.options_.name, ::getpid()})));
+  }
+
+  void reply_error() {
+    RemoteTrace trace = trace_of_current_exception();
+    if (trace.worker.empty())
+      trace.worker = format("{} (pid {})", server_.options_.name, ::getpid());
+    connection_.send_bytes(reply_of(Reply::kThrew, to_bytes(trace)));
+  }
+
+  // Not where it lies: while it does, nobody learns of the client's end.
+  std::string receive() {
+    const Connection::Received received = connection_.receive();
+    if (received.bytes().size() <= server_.options_.max_message)
+      return std::string(received.bytes());
+    throw Invalid(format("a request of {} bytes; ManagerOptions.max_message is {}",
+                         received.bytes().size(), server_.options_.max_message));
+  }
+
+  // False: it has ended.
+  bool serve_one() {
+    std::string message;
+    Request request;
+    std::shared_ptr<Referent> object;  // stays until the result is delivered
+    std::optional<Invocation> call;
+    try {
+      message = receive();
+    } catch (const EndOfStream&) {
+      return false;
+    } catch (const Invalid&) {
+      if (connection_.closed()) return false;
+      reply_error();
+      return true;
+    }
+    try {
+      request = parse(message);
+      call.emplace(message, request.arguments, request.held, *this);
+      if (request.object == kManager) {
+        server_.call_manager(request.method, *call, *this);
+      } else {
+        object = server_.objects_.find(request.object);
+        object->call(request.method, *call);
+      }
+      call->require_end();
+    } catch (const CallerGone&) {
+      throw;
+    } catch (...) {
+      reply_error();
+      return true;
+    }
+    deliver(*call);
+    return true;
+  }
+
+  void deliver(Invocation& call) {
+    if (!call.not_taken) {
+      connection_.send_bytes(reply_of(Reply::kReturned, call.out.bytes()));
+      return;
+    }
+    try {
+      connection_.send_bytes(reply_of(Reply::kReturnedIfTaken, call.out.bytes()));
+      if (!connection_.recv_bytes().empty()) throw Invalid("no acknowledgement, but a request");
+    } catch (...) {
+      call.not_taken();
+      throw;
+    }
+  }
+
+  ObjectServer& server_;
+  Connection connection_;
+  std::shared_ptr<ClientProcess> process_;
+  bool lease_ = false;
+};
+
+ObjectServer::ObjectServer(Options options)
+    : options_(std::move(options)),
+      objects_(options_.transit),
+      listener_(options_.address, options_.connect) {
+  where_.address = listener_.address();
+  where_.key = options_.connect.key;
+  where_.plain_tcp = options_.connect.plain_tcp;
+  where_.transport = options_.connect.transport;
+  while (where_.instance == 0)
+    std::memcpy(&where_.instance, random_bytes(sizeof where_.instance).data(),
+                sizeof where_.instance);
+  accepting_ = std::thread([this] { accept_all(); });
+}
+
+ObjectServer::~ObjectServer() {
+  stop();
+  accepting_.join();
+  join(kForever);
+}
+
+void ObjectServer::stop() {
+  std::vector<std::shared_ptr<Line>> lines;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(stopping_, true)) return;
+    for (const auto& [line, thread] : lines_) lines.push_back(line);
+  }
+  ended_.notify_all();
+  listener_.close();
+  for (const auto& line : lines) line->cut_off();
+}
+
+bool ObjectServer::join(Millis timeout) {
+  std::unique_lock lock(mutex_);
+  const auto none = [this] { return stopping_ && lines_.empty(); };
+  if (timeout == kForever) {
+    ended_.wait(lock, none);
+  } else if (!ended_.wait_for(lock, timeout, none)) {
+    return false;
+  }
+  // They have done all but end.
+  for (std::thread& each : ended_threads_) each.join();
+  ended_threads_.clear();
+  return true;
+}
+
+bool ObjectServer::stopping() {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void ObjectServer::accept_all() {
+  for (;;) {
+    try {
+      start(listener_.accept(kSweeping));
+    } catch (const Timeout&) {
+      // Nobody came.
+    } catch (const Closed&) {
+      return;
+    } catch (const std::exception& error) {
+      log(Level::kWarning,
+          format("{}: no client can connect now: {}", options_.name, error.what()));
+      (void)wait_readable(-1, Millis{100});
+    }
+    objects_.sweep();
+  }
+}
+
+void ObjectServer::start(Connection connection) {
+  const auto line = std::make_shared<Line>(*this, std::move(connection));
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  for (std::thread& each : ended_threads_) each.join();
+  ended_threads_.clear();
+  auto& thread = lines_[line];
+  try {
+    thread = std::thread([this, line] {
+      line->run();
+      const std::lock_guard end(mutex_);
+      ended_threads_.push_back(std::move(lines_.at(line)));
+      lines_.erase(line);
+      ended_.notify_all();
+    });
+  } catch (const std::system_error&) {
+    lines_.erase(line);
+    throw;
+  }
+}
+
+const ObjectType& ObjectServer::type(const std::string& name) {
+  for (const ObjectType* type :
+       {&dict_type(), &set_type(), &list_type(), &value_type(), &queue_type(), &lock_type(),
+        &rlock_type(), &semaphore_type(), &event_type(), &condition_type(), &barrier_type()}) {
+    if (type->name == name) return *type;
+  }
+  std::string all;
+  for (const auto& [each, describe] : options_.types) {
+    if (each == name) return describe();
+    all += (all.empty() ? "" : ", ") + each;
+  }
+  throw Invalid(format("{} has no type \"{}\"; ManagerOptions.types has {}", options_.name, name,
+                       all.empty() ? "none" : all));
+}
+
+void ObjectServer::call_manager(std::string_view method, Invocation& call, const Line& line) {
+  const ClientProcess& client = line.client();
+  const auto make = [&](const ObjectType& type) {
+    if (!type.make) throw Invalid(format("{} exposes no constructor", type.name));
+    const std::shared_ptr<Referent> made = type.make(call);
+    call.out.unsigned_integer(objects_.add(made, client));
+  };
+  if (method == "take") {
+    objects_.take(objects_.find(call.take<uint64_t>()), client);
+    call.out.nil();
+  } else if (method == "drop") {
+    objects_.drop(call.take<uint64_t>(), client);
+    call.out.nil();
+  } else if (method == "keep") {
+    objects_.keep_for_transit(objects_.find(call.take<uint64_t>()));
+    call.out.nil();
+  } else if (method == "make") {
+    make(type(call.take<std::string>()));
+  } else if (method == "make_described") {
+    line.require_functions();
+    make(reinterpret_cast<Describe>(resolve_code(call.take<CodeAddress>()))());
+  } else if (method == "publish") {
+    const auto name = call.take<std::string>();
+    objects_.publish(name, objects_.find(call.take<uint64_t>()));
+    call.out.nil();
+  } else if (method == "unpublish") {
+    call.out.boolean(objects_.unpublish(call.take<std::string>()));
+  } else if (method == "find") {
+    const std::shared_ptr<Referent> found = objects_.published(call.take<std::string>());
+    objects_.take(found, client);
+    call.out.array(2);
+    call.out.unsigned_integer(found->id());
+    call.out.string(found->type().name);
+  } else if (method == "objects") {
+    call.out.unsigned_integer(objects_.size());
+  } else {
+    throw Invalid(format("a manager has no \"{}\"", method.substr(0, 100)));
+  }
+}
+
+}  // namespace towpath::managed

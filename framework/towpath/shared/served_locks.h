@@ -1,0 +1,48 @@
+#pragma once
+#include <condition_variable>
+
+#include "towpath/shared/referent.h"
+#include "towpath/sync/acquired.h"
+
+namespace towpath::managed {
+
+// Which thread of which client.
+struct HolderThread {
+  uint64_t client = 0;
+  uint64_t thread = 0;
+  bool operator==(const HolderThread&) const = default;
+};
+
+// A Lock or RLock.
+class ServedLock : public Referent {
+ public:
+  enum class Kind : uint8_t { kLock, kRLock };
+  ServedLock(Kind kind, const ObjectType& type) : Referent(type), kind_(kind) {}
+
+  Acquired acquire(HolderThread me, Millis timeout, Caller& caller);
+  void release(HolderThread me);
+  bool held_by(HolderThread who);
+  // For a condition that waits: lets go of all levels, and gets them again.
+  uint32_t let_go(HolderThread me);
+  Acquired acquire_again(HolderThread me, uint32_t depth, Caller& caller);
+  void forget(const ClientProcess& client) override;
+
+  void serve_acquire(Invocation& call);
+  void serve_release(Invocation& call);
+  void serve_locked(Invocation& call);
+
+ private:
+  void set_free();
+
+  const Kind kind_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  HolderThread holder_;  // depth 0: nobody
+  uint32_t depth_ = 0;
+  bool died_ = false;  // who held it last died with it
+};
+
+// The thread that is the next argument.
+HolderThread take_holder(Invocation& call);
+
+}  // namespace towpath::managed

@@ -1,0 +1,333 @@
+#include "towpath/shared/manager.h"
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "helpers.h"
+#include "towpath/channel/listener.h"
+#include "towpath/process/remote_error.h"
+#include "towpath/process/this_process.h"
+#include "towpath/shared/manager_server.h"
+
+using namespace towpath;
+
+namespace {
+
+std::string started_with;
+
+struct Child {
+  std::string name = "child";
+  std::string text() const { return name; }
+  static void expose(Exposes<Child>& type) { type.constructor<>().method<&Child::text>("text"); }
+};
+
+struct OwnError {
+  int code;
+};
+
+int64_t twice(struct Counter& counter, int64_t n);
+
+struct Counter {
+  explicit Counter(int64_t start) : n(start) {
+    if (start < 0) throw std::invalid_argument("a counter can't begin below 0");
+  }
+  int64_t add(int64_t by) { return n += by; }
+  int64_t value() const { return n; }
+  void fail(std::string text) { throw std::runtime_error(text); }
+  void fail_oddly() { throw OwnError{5}; }
+  std::string where() const { return current_process_name() + started_with; }
+  std::shared_ptr<Child> child() { return std::make_shared<Child>(); }
+  void hidden() {}
+
+  static void expose(Exposes<Counter>& type) {
+    type.constructor<int64_t>()
+        .method<&Counter::add>("add")
+        .method<&Counter::value>("value")
+        .method<&Counter::fail>("fail")
+        .method<&Counter::fail_oddly>("fail_oddly")
+        .method<&Counter::where>("where")
+        .method<&Counter::child>("child")
+        .method<&twice>("twice");
+  }
+
+  int64_t n;
+};
+
+int64_t twice(Counter& counter, int64_t n) { return counter.add(2 * n); }
+
+void begin_with(std::string text, int number) { started_with = text + std::to_string(number); }
+
+}  // namespace
+
+TEST_CASE("Manager: a class of the user's is called by its methods") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Manager manager({.method = method});
+    auto counter = manager.make<Counter>(5);
+    CHECK(counter.call<&Counter::add>(2) == 7);
+    CHECK(counter.call<int64_t>("add", 3) == 10);
+    CHECK(counter.call<&twice>(5) == 20);
+    CHECK(counter.call<&Counter::value>() == 20);
+    CHECK_THAT(counter.call<&Counter::where>(), Catch::Contains("Manager-"));
+    const ObjectProxy<Child> child = counter.call<&Counter::child>();
+    CHECK(child.call<&Child::text>() == "child");
+    Children children;
+    children.start(
+        method, [](ObjectProxy<Counter> it) { it.call<&Counter::add>(100); }, counter);
+    REQUIRE(children.joined());
+    CHECK(counter.call<&Counter::value>() == 120);
+  }
+}
+
+TEST_CASE("Manager: a method that is not exposed is a RemoteError that names those there are") {
+  Manager manager;
+  const auto counter = manager.make<Counter>(5);
+  try {
+    counter.call<int>("hidden");
+    FAIL("nothing was thrown");
+  } catch (const RemoteError& error) {
+    CHECK_THAT(error.what(),
+               Catch::Contains("\"hidden\" is no exposed method of (anonymous namespace)::Counter; "
+                               "exposed are add, child, fail, fail_oddly, twice, value, where"));
+  }
+  CHECK_THROWS_AS(counter.call<&Counter::hidden>(), Invalid);
+  const auto list = manager.list<int>();
+  const auto any = from_bytes<ObjectProxy<>>(to_bytes(list));
+  CHECK_THROWS_AS(any.call("__class__"), RemoteError);
+  CHECK(any.call<int>("size") == 0);
+}
+
+TEST_CASE("Manager: exceptions arrive with type and message and trace") {
+  Manager manager({.name = "Keeper"});
+  const auto counter = manager.make<Counter>(5);
+  CHECK_THROWS_WITH(manager.make<Counter>(-1), "a counter can't begin below 0");
+  CHECK_THROWS_AS(manager.make<Counter>(-1), std::invalid_argument);
+  try {
+    counter.call<&Counter::fail>("broken");
+    FAIL("nothing was thrown");
+  } catch (const std::runtime_error& error) {
+    CHECK(error.what() == std::string("broken"));
+    const RemoteTrace* remote = remote_of(error);
+    REQUIRE(remote != nullptr);
+    CHECK(remote->worker == "Keeper (pid " + std::to_string(manager.pid()) + ")");
+    CHECK_THAT(remote->trace, Catch::Contains("fail") && Catch::Contains("manager_test.cc"));
+  }
+  try {
+    counter.call<&Counter::fail_oddly>();
+    FAIL("nothing was thrown");
+  } catch (const RemoteError& error) {
+    CHECK_THAT(error.remote().type, Catch::Contains("OwnError"));
+  }
+  CHECK_THROWS_AS(counter.call<int64_t>("add", "text"), Invalid);
+  CHECK_THROWS_WITH(counter.call<int64_t>("add"), Catch::Contains("too few arguments"));
+  CHECK_THROWS_WITH(counter.call<int64_t>("add", 1, 2), Catch::Contains("1 arguments too many"));
+  CHECK(counter.call<&Counter::value>() == 5);
+}
+
+TEST_CASE("Manager: the initializer runs there first and its failure fails the start") {
+  Manager manager({}, begin_with, "begun ", 42);
+  CHECK_THAT(manager.make<Counter>(0).call<&Counter::where>(), Catch::EndsWith("begun 42"));
+  CHECK(started_with.empty());
+  CHECK_THROWS_WITH(Manager({}, [] { throw std::runtime_error("no database"); }), "no database");
+  CHECK_THROWS_WITH(Manager({.name = "Early"}, [] { ::_exit(3); }),
+                    Catch::Contains("Early: its process ended while it started"));
+}
+
+TEST_CASE("Manager: shutdown ends its process once and for all") {
+  const size_t before = shared_files("listener").size();
+  Manager manager({.name = "Brief"});
+  auto list = manager.list<int>({1});
+  const int pid = manager.pid();
+  std::thread waiting([&] {
+    auto queue = manager.queue<int>();
+    CHECK_THROWS_AS(queue.get(), Closed);
+  });
+  REQUIRE(await([&] { return manager.number_of_objects() == 2; }));
+  manager.shutdown();
+  manager.shutdown();
+  waiting.join();
+  CHECK_FALSE(std::filesystem::exists("/proc/" + std::to_string(pid)));
+  CHECK(shared_files("listener").size() == before);
+  CHECK_THROWS_AS(list.size(), Closed);
+  CHECK_THROWS_WITH(list.size(), Catch::Contains("Brief (pid " + std::to_string(pid)));
+  CHECK_THROWS_AS((manager.dict<int, int>()), Closed);
+  CHECK_THROWS_AS(Manager::connect(manager.address()).shutdown(), Closed);
+}
+
+TEST_CASE("Manager: who connects can share and not end it") {
+  Manager manager;
+  manager.publish("numbers", manager.list<int>({1, 2}));
+  Manager other = Manager::connect(manager.address());
+  CHECK(other.find<ListProxy<int>>("numbers").values() == std::vector<int>{1, 2});
+  CHECK_THROWS_WITH((other.find<DictProxy<int, int>>("numbers")),
+                    Catch::Contains("is a list, not a dict"));
+  CHECK_THROWS_WITH(other.find<ObjectProxy<>>("none"), Catch::Contains("published are: numbers"));
+  CHECK_THROWS_AS(other.publish("numbers", other.list<int>()), Invalid);
+  CHECK_THROWS_AS(other.shutdown(), Invalid);
+  Manager third;
+  CHECK_THROWS_WITH(manager.publish("x", third.list<int>()), Catch::Contains("of another manager"));
+  CHECK(other.unpublish("numbers"));
+  CHECK_FALSE(other.unpublish("numbers"));
+  CHECK_THROWS_AS(Manager::connect("ipc:///tmp/none/at/all"), Error);
+}
+
+TEST_CASE("Manager: over TCP with a key it serves other programs by name") {
+  const ConnectOptions secret{.key = "a long and random secret"};
+  ManagerOptions options{.name = "Remote", .address = "tcp://127.0.0.1:0", .connect = secret};
+  options.type<Counter>("Counter");
+  Manager manager(options);
+  manager.publish("jobs", manager.queue<std::string>());
+  Children children;
+  children.start(
+      Method::kSpawn,
+      [](std::string address, std::string key) {
+        Manager there = Manager::connect(address, {.key = key});
+        there.find<QueueProxy<std::string>>("jobs").put("from afar");
+        auto counter = there.create("Counter", 40);
+        if (counter.call<int64_t>("add", 2) != 42) std::exit(2);
+        if (there.create<Counter>("Counter", 1).call<&Counter::add>(1) != 2) std::exit(3);
+      },
+      manager.address(), secret.key);
+  CHECK(manager.find<QueueProxy<std::string>>("jobs").get(kSoon) == "from afar");
+  REQUIRE(children.joined());
+  CHECK_THROWS_AS(Manager::connect(manager.address(), {.key = "wrong"}, kSoon),
+                  AuthenticationError);
+  CHECK_THROWS_AS(Manager::connect(manager.address(), {.plain_tcp = true}, kSoon), Error);
+  CHECK_THROWS_WITH(manager.create("Nothing"), Catch::Contains("ManagerOptions.types has Counter"));
+  // Functions don't travel there, unless that is wanted.
+  CHECK_THROWS_AS(manager.make<Counter>(1), Unsupported);
+  CHECK_THROWS_AS(manager.value<int>().update([](int& n) { ++n; }), Unsupported);
+  CHECK_THROWS_AS(manager.barrier(2, [] {}), Unsupported);
+  options.remote_functions = true;
+  Manager trusting(options);
+  CHECK(trusting.make<Counter>(1).call<&Counter::add>(1) == 2);
+}
+
+TEST_CASE("ManagerServer: a process serves its own objects until it is stopped") {
+  ManagerServer server({.name = "Here"});
+  Manager here = server.manager();
+  here.publish("list", here.list<int>({1}));
+  Children children;
+  Process& child = children.start(
+      Method::kForkserver,
+      [](std::string address) {
+        auto list = Manager::connect(address).find<ListProxy<int>>("list");
+        list.append(2);
+        try {
+          Manager::connect(address).queue<int>().get();
+        } catch (const Closed&) {
+          std::exit(7);
+        }
+      },
+      server.address());
+  auto list = here.find<ListProxy<int>>("list");
+  REQUIRE(await([&] { return list.size() == 2; }));
+  REQUIRE(await([&] { return here.number_of_objects() == 2; }));
+  CHECK_FALSE(server.serve(Millis{10}));
+  std::thread stopper([&] { server.stop(); });
+  CHECK(server.serve(kSoon));
+  stopper.join();
+  REQUIRE(child.join(kSoon));
+  CHECK(child.exitcode() == 7);
+  CHECK_THROWS_AS(list.size(), Closed);
+  server.stop();
+}
+
+TEST_CASE("Manager: what is no request is Invalid on its connection and hurts nobody") {
+  Manager manager;
+  auto list = manager.list<int>({1});
+  // Whatever stands for a greeting.
+  for (const std::string& bytes :
+       {std::string(), std::string("\x93"), std::string(100, '\xc1'), to_bytes(Object("hello"))}) {
+    Connection connection = Client(manager.address());
+    connection.send_bytes(bytes);
+    const Object reply = connection.recv(kSoon);
+    CHECK(reply.as_array()[0] == Object(1));
+    CHECK_THROWS_AS(connection.recv(kSoon), EndOfStream);
+  }
+  // Whatever stands for a request.
+  Connection connection = Client(manager.address());
+  managed::Hello hello{.client = 77};
+  hello.lease = true;
+  connection.send(hello);
+  CHECK(connection.recv(kSoon).as_array()[0] == Object(0));
+  std::string deep(1000, '\x91');
+  const std::vector<std::string> bad = {"",
+                                        "\xc1",
+                                        "\x94\x01",
+                                        std::string("\x94\x01\xa1x\x90", 5),
+                                        deep,
+                                        "\x94"
+                                        "\x01"
+                                        "\xa6"
+                                        "append"
+                                        "\x90"
+                                        "\x90",  // no arguments
+                                        "\x94"
+                                        "\x01"
+                                        "\xa6"
+                                        "append"
+                                        "\x91\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"
+                                        "\x90",
+                                        "\x94"
+                                        "\x01"
+                                        "\xa4"
+                                        "size"
+                                        "\x91\x01"
+                                        "\x90",  // too many
+                                        "\x94"
+                                        "\x01"
+                                        "\xa4"
+                                        "size"
+                                        "\x90"
+                                        "\x91\x92\x00\xcd\xff\xff",  // refers to nothing
+                                        "\x94"
+                                        "\xcd\xff\xff"
+                                        "\xa4"
+                                        "size"
+                                        "\x90"
+                                        "\x90",  // no such object
+                                        "\x94"
+                                        "\x00"
+                                        "\xa4"
+                                        "make"
+                                        "\x91\xa3"
+                                        "bad"
+                                        "\x90",
+                                        "\x94"
+                                        "\x00"
+                                        "\xa4"
+                                        "none"
+                                        "\x90"
+                                        "\x90",
+                                        "\x94"
+                                        "\x00"
+                                        "\xae"
+                                        "make_described"
+                                        "\x91\x93\xa0\xa0\x05"
+                                        "\x90",
+                                        "\x94"
+                                        "\x01"
+                                        "\xa6"
+                                        "update"
+                                        "\x93\x00\x92\x93\xa0\xa0\x05\x93\xa0\xa0\x05\x90"
+                                        "\x90"};
+  for (const std::string& bytes : bad) {
+    connection.send_bytes(bytes);
+    const Object reply = connection.recv(kSoon);
+    CHECK(reply.as_array()[0] == Object(1));
+    CHECK_FALSE(reply.as_array()[1].as_array()[1].as_string().empty());
+  }
+  CHECK(list.values() == std::vector<int>{1});
+  // Two leases of one number, a lease that has ended, another manager.
+  Connection second = Client(manager.address());
+  second.send(hello);
+  CHECK(second.recv(kSoon).as_array()[0] == Object(1));
+  Connection third = Client(manager.address());
+  third.send(managed::Hello{.client = 78});
+  CHECK(third.recv(kSoon).as_array()[0] == Object(1));
+  Connection fourth = Client(manager.address());
+  fourth.send(managed::Hello{.client = 79, .instance = 5});
+  CHECK_THAT(fourth.recv(kSoon).as_array()[1].as_array()[1].as_string(),
+             Catch::Contains("another one is there"));
+}
