@@ -14,7 +14,7 @@
 #include "towpath/base/program_session.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/local_socket.h"
-#include "towpath/channel/sha256.h"
+#include "towpath/channel/shared_key.h"
 #include "towpath/process/process.h"
 
 using namespace towpath;
@@ -296,7 +296,7 @@ TEST_CASE("Listener: an accepted local connection can be given to a child") {
   REQUIRE(child.join(kSoon));
 }
 
-TEST_CASE("sha256: the examples of FIPS 180-4 and RFC 4231") {
+TEST_CASE("shared key: the proof is that of RFC 4231 and secrets differ by key and by purpose") {
   const auto hex = [](const std::string& bytes) {
     std::string text;
     for (const char c : bytes) {
@@ -306,13 +306,15 @@ TEST_CASE("sha256: the examples of FIPS 180-4 and RFC 4231") {
     }
     return text;
   };
-  CHECK(hex(sha256("")) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  CHECK(hex(sha256("abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  CHECK(hex(sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")) ==
-        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  CHECK(hex(hmac_sha256("Jefe", "what do ya want for nothing?")) ==
+  CHECK(hex(key_proof("Jefe", "what do ya want for nothing?")) ==
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-  CHECK(hex(hmac_sha256(std::string(131, '\xaa'),
-                        "Test Using Larger Than Block-Size Key - Hash Key First")) ==
+  CHECK(hex(key_proof(std::string(131, '\xaa'),
+                      "Test Using Larger Than Block-Size Key - Hash Key First")) ==
         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+
+  const std::string secret = key_secret("a key", "one use");
+  CHECK(secret.size() == 32);
+  CHECK(secret == key_secret("a key", "one use"));
+  CHECK(secret != key_secret("a key", "another use"));
+  CHECK(secret != key_secret("another key", "one use"));
 }

@@ -19,6 +19,7 @@ LIBRARIES = {
     "xxhash.h": "xxhash", "xxh3.h": "xxhash",
     "nlohmann/": "nlohmann",
     "zlib.h": "zlib", "zstd.h": "zstd",
+    "sodium.h": "sodium", "sodium/": "sodium",
     "CLI/": "CLI11",
     "simdjson.h": "simdjson",
 }
@@ -36,6 +37,7 @@ OWNERS = {
     "re2": {"expr"},
     "xxhash": {"expr"},
     "nlohmann": {"message", "cli"},
+    "sodium": {"channel"},
     "zlib": {"input"},
     "zstd": {"input"},
     "CLI11": {"cli"},

@@ -5,20 +5,16 @@
 #include <array>
 
 #include "towpath/base/error.h"
-#include "towpath/channel/sha256.h"
+#include "towpath/channel/shared_key.h"
 
 namespace towpath {
 namespace {
 
 constexpr size_t kZ85 = 41;  // with the final 0
-// Makes each guess of a short key cost milliseconds.
-constexpr int kRounds = 4096;
 
 // 32 bytes, all of which are a secret key of Curve25519.
 std::string secret_of(std::string_view key) {
-  std::string secret = "towpath: the listener's secret key";
-  for (int round = 0; round < kRounds; ++round) secret = hmac_sha256(key, secret);
-  return secret;
+  return key_secret(key, "towpath: the listener's secret key");
 }
 
 }  // namespace

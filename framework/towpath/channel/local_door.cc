@@ -12,7 +12,7 @@
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/door.h"
 #include "towpath/channel/local_socket.h"
-#include "towpath/channel/sha256.h"
+#include "towpath/channel/shared_key.h"
 #include "towpath/channel/wait.h"
 
 // How two processes of one host meet, in packets over a unix socket:
@@ -53,8 +53,7 @@ struct Entrance {
 // The two sides prove different things, so that neither can send back what it got.
 std::string proof_of(std::string_view side, const std::string& key, const std::string& challenge,
                      const std::string& answer) {
-  return key.empty() ? std::string()
-                     : hmac_sha256(key, std::string(side) + ":" + challenge + answer);
+  return key.empty() ? std::string() : key_proof(key, std::string(side) + ":" + challenge + answer);
 }
 
 class LocalDoor final : public Listener::Door {

@@ -12,7 +12,7 @@
 #include "towpath/channel/curve_keys.h"
 #include "towpath/channel/door.h"
 #include "towpath/channel/local_socket.h"
-#include "towpath/channel/sha256.h"
+#include "towpath/channel/shared_key.h"
 #include "towpath/channel/zmq_link.h"
 #include "towpath/channel/zmq_socket.h"
 

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "towpath/base/private_fd.h"
+#include "towpath/pool/backlog.h"
 #include "towpath/pool/member.h"
 #include "towpath/pool/options.h"
 #include "towpath/pool/parcel.h"
@@ -84,44 +84,44 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::vector<WorkerInfo> members() const;
 
  private:
-  struct KnownCode {
-    Code code;
-    Definition definition;
-    std::atomic<int64_t> mean{-1};  // ns a task; -1: not known
-  };
+  static constexpr uint64_t kWake = 0;  // of epoll: else the member's id
+  static constexpr Millis kGrace{1'000};
+  static constexpr auto kNever = Clock::time_point::max();
+
   struct Arrived {  // what one wake-up has read, before the lock is taken
     Member* member;
     ResultsHead head;
     std::string body;
   };
 
-  void run();
   void wake();
+
+  // The pool's thread, round by round (engine_loop.cc).
+  void run();
   int poll_timeout() const;
+  void watch_time();
+  void watch_deadline(Member& member, Clock::time_point now);
+  void watch_stuck(Member& member, Clock::time_point now);
+  void settle();
+  void end_all();
+  void dispatch();
+  bool fill(Member& member, size_t equals);
+
+  // Workers: their starts, their words, their ends (engine_workers.cc).
+  int missing() const;
+  std::unique_ptr<Member> make_member();
+  void add(std::unique_ptr<Member> member);
+  void start_missing(std::unique_lock<std::mutex>& lock);
   void read(Member& member, std::vector<Arrived>& arrived);
   void handle(Arrived& arrived);
   void fault(Member& member, const std::string& what);
   void bury(Member& member);
   void fail_running(Member& member, Parcel parcel, int exitcode);
-  void put_back(std::vector<Parcel> parcels);
+  void take_back(Member& member);
+  void give_up(Member& member, const std::exception_ptr& error);
   void break_with(const std::exception_ptr& error);
-
-  void watch_time();
-  void watch_deadline(Member& member, Clock::time_point now);
-  void watch_stuck(Member& member, Clock::time_point now);
   void kill(Member& member, Member::Doom doom);
   void retire(Member& member);
-  void settle();
-  void end_all();
-
-  void dispatch();
-  void drop_cancelled();
-  bool fill(Member& member, size_t idle);
-  uint32_t wanted(uint32_t code) const;
-  int missing() const;
-  std::unique_ptr<Member> make_member();
-  void add(std::unique_ptr<Member> member);
-  void start_missing(std::unique_lock<std::mutex>& lock);
 
   PoolOptions options_;
   WorkerSettings settings_;
@@ -136,9 +136,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<uint64_t> next_task_{0};
   mutable std::mutex mutex_;
   std::condition_variable ended_cv_;
-  std::deque<Parcel> queue_;
-  uint64_t queued_ = 0;  // tasks in it
-  std::deque<KnownCode> codes_;
+  Backlog backlog_;
   std::deque<std::unique_ptr<Member>> members_;
   std::vector<Delivery> deliveries_;
   uint64_t next_member_ = 1;

@@ -1,0 +1,253 @@
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <limits>
+
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/pool/engine.h"
+#include "towpath/pool/errors.h"
+
+namespace towpath::pool {
+namespace {
+
+constexpr size_t kDepth = 3;  // shipments at a worker
+constexpr Millis kMaxLook{16};
+
+}  // namespace
+
+// ── Time ──
+
+void Engine::watch_deadline(Member& member, Clock::time_point now) {
+  if (member.deadline_at > now) return;
+  const auto expiry = member.expiry();
+  if (expiry <= now) {
+    kill(member, Member::Doom::kDeadline);
+    member.deadline_at = kNever;
+  } else {
+    member.deadline_at = expiry;
+  }
+}
+
+// A worker that has long said nothing: the results it holds back are looked at, the tasks it has
+// not begun go to one that is idle.
+void Engine::watch_stuck(Member& member, Clock::time_point now) {
+  if (member.tasks() < 2 || member.life == Member::Life::kEnding) {
+    member.look_at = kNever;
+    return;
+  }
+  if (member.look_at == kNever) member.look_at = member.heard_at + member.look_after;
+  if (now < member.look_at) return;
+  if (now - member.heard_at >= member.look_after) {
+    try {
+      const auto heard = member.heard_at;
+      member.look(deliveries_);
+      member.heard_at = heard;
+    } catch (const Invalid& error) {
+      fault(member, error.what());
+      return;
+    }
+    const bool another_idle = std::ranges::any_of(members_, [](const auto& other) {
+      return other->life == Member::Life::kReady && other->idle();
+    });
+    const bool another_to_come = on_demand_ && static_cast<int>(members_.size()) < target_;
+    if (backlog_.empty() && (another_idle || another_to_come)) {
+      take_back(member);
+    }
+    member.look_after = std::min(member.look_after * 2, kMaxLook);
+  }
+  member.look_at = now + member.look_after;
+}
+
+void Engine::watch_time() {
+  const auto now = Clock::now();
+  for (const auto& each : members_) {
+    Member& member = *each;
+    watch_deadline(member, now);
+    watch_stuck(member, now);
+    if (member.hung_up && member.life < Member::Life::kEnding && member.signal_at == kNever) {
+      member.signal_at = now + kGrace;
+    }
+    if (member.signal_at <= now) {
+      if (member.was_asked || member.hung_up) {
+        member.process().kill();
+        member.signal_at = kNever;
+      } else {
+        member.process().terminate();
+        member.was_asked = true;
+        member.signal_at = now + kGrace;
+      }
+    }
+    if (options_.idle_timeout != kForever && member.life == Member::Life::kReady && member.idle() &&
+        backlog_.empty() && now - member.heard_at >= options_.idle_timeout) {
+      retire(member);
+    }
+  }
+}
+
+int Engine::poll_timeout() const {
+  auto next = kNever;
+  for (const auto& member : members_) {
+    next = std::min({next, member->deadline_at, member->look_at, member->signal_at});
+    if (member->has_unsent()) next = std::min(next, Clock::now() + Millis{5});
+    if (options_.idle_timeout != kForever && member->life == Member::Life::kReady &&
+        member->idle()) {
+      next = std::min(next, member->heard_at + options_.idle_timeout);
+    }
+  }
+  if (missing() > 0) next = std::min(next, start_at_);
+  if (next == kNever) return -1;
+  const auto left = std::chrono::ceil<Millis>(next - Clock::now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000));
+}
+
+// ── The loop ──
+
+// Too many, recycled, closed: who is to go.
+void Engine::settle() {
+  if (stop_ > Stop::kClose && !stopping_) end_all();
+  int live = 0;
+  for (const auto& member : members_) {
+    if (member->life > Member::Life::kReady) continue;
+    const bool used_up = options_.recycle_after != 0 && member->idle() &&
+                         member->tasks_shipped >= options_.recycle_after;
+    const bool done = stop_ == Stop::kClose && backlog_.empty() && member->idle();
+    if (++live > target_ || used_up || done) {
+      --live;
+      retire(*member);
+    }
+  }
+  for (const auto& member : members_) {
+    if (member->life == Member::Life::kRetiring && member->idle() && !member->has_unsent()) {
+      member->send_pill();
+      member->life = Member::Life::kEnding;
+    }
+  }
+}
+
+void Engine::end_all() {
+  stopping_ = true;
+  const auto why = std::make_exception_ptr(Closed(format("{}: it was terminated", options_.name)));
+  backlog_.fail_all(why, deliveries_);
+  for (const auto& member : members_) {
+    const bool works = !member->idle();
+    member->doom = Member::Doom::kTerminated;
+    give_up(*member, why);
+    member->deadline_at = kNever;
+    if (stop_ == Stop::kKill) {
+      member->process().kill();
+    } else if (works || member->life == Member::Life::kStarting) {
+      member->process().terminate();
+      member->was_asked = true;
+    } else if (member->life != Member::Life::kEnding) {
+      member->send_pill();
+    }
+    member->life = Member::Life::kEnding;
+    member->signal_at = Clock::now() + kGrace;
+  }
+}
+
+void Engine::dispatch() {
+  backlog_.drop_cancelled();
+  // One to each before a second to any.
+  for (size_t depth = 0; depth < kDepth && !backlog_.empty(); ++depth) {
+    size_t equals = 0;
+    for (const auto& member : members_) {
+      equals += member->life == Member::Life::kReady && member->shipments().size() == depth;
+    }
+    for (const auto& member : members_) {
+      if (member->life != Member::Life::kReady || member->shipments().size() != depth) continue;
+      if (!fill(*member, equals)) break;
+      --equals;
+    }
+  }
+}
+
+// Gives a worker its next shipment; false: there is none for it.
+bool Engine::fill(Member& member, size_t equals) {
+  uint64_t most = std::numeric_limits<uint64_t>::max();
+  const bool recycles = options_.recycle_after != 0;
+  if (recycles) {
+    if (member.tasks_shipped >= options_.recycle_after) return true;
+    most = options_.recycle_after - member.tasks_shipped;
+  }
+  std::deque<Parcel> pieces = backlog_.shipment(
+      {.idle = member.idle(), .equals = equals, .most = most, .recycles = recycles});
+  if (pieces.empty()) return false;
+  const uint32_t code = pieces.front().code;
+  while (member.codes_known <= code) member.define(backlog_.definition(member.codes_known));
+  member.ship(std::move(pieces));
+  return true;
+}
+
+void Engine::run() {
+  std::vector<Arrived> arrived;
+  std::vector<Delivery> deliveries;
+  std::array<epoll_event, 64> events{};
+  int ready = 0;
+  for (;;) {
+    arrived.clear();
+    std::vector<uint64_t> ids;
+    for (int i = 0; i < ready; ++i) {
+      const uint64_t id = events[static_cast<size_t>(i)].data.u64;
+      if (id == kWake) {
+        uint64_t count;
+        [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
+      } else {
+        ids.push_back(id);
+      }
+    }
+    // Only this thread adds and removes members, so it may look for them without the lock.
+    for (const auto& member : members_) {
+      if (std::ranges::find(ids, member->id()) != ids.end()) read(*member, arrived);
+    }
+    bool ended = false;
+    int timeout = -1;
+    {
+      std::unique_lock lock(mutex_);
+      sleeps_ = false;
+      for (Arrived& each : arrived) handle(each);
+      for (auto member = members_.begin(); member != members_.end();) {
+        if (std::ranges::find(ids, (*member)->id()) != ids.end() &&
+            !(*member)->process().is_alive()) {
+          bury(**member);
+          member = members_.erase(member);
+        } else {
+          ++member;
+        }
+      }
+      watch_time();
+      settle();
+      start_missing(lock);
+      dispatch();
+      settle();
+      deliveries.swap(deliveries_);
+      sleeps_ = true;  // what is submitted from here on is not seen before the next round
+    }
+    for (const auto& member : members_) member->flush();
+    for (Delivery& delivery : deliveries) delivery.deliver();
+    deliveries.clear();
+    {
+      const std::lock_guard lock(mutex_);
+      ended = stop_ != Stop::kNo && members_.empty() && backlog_.empty() && deliveries_.empty();
+      if (ended) {
+        ended_ = true;
+        ended_cv_.notify_all();
+        return;
+      }
+      watch_time();
+      timeout = poll_timeout();
+      if (!deliveries_.empty()) timeout = 0;
+    }
+    ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+    if (ready < 0) {
+      if (errno != EINTR) throw_errno("epoll_wait");
+      ready = 0;
+    }
+  }
+}
+
+}  // namespace towpath::pool
