@@ -1,6 +1,7 @@
 #include "stages/csv/header.h"
 
-#include <algorithm>
+#include <string_view>
+#include <unordered_set>
 
 #include "towpath/base/format.h"
 
@@ -28,9 +29,9 @@ std::vector<std::string> names_of(std::span<const Cell> cells) {
 }
 
 const std::string* find_twice(const std::vector<std::string>& names) {
-  for (size_t i = 1; i < names.size(); ++i) {
-    const auto end = names.begin() + static_cast<std::ptrdiff_t>(i);
-    if (std::find(names.begin(), end, names[i]) != end) return &names[i];
+  std::unordered_set<std::string_view> seen;
+  for (const std::string& name : names) {
+    if (!seen.insert(name).second) return &name;
   }
   return nullptr;
 }

@@ -1,6 +1,6 @@
 #include "stages/csv/read.h"
 
-#include <algorithm>
+#include <unordered_map>
 
 #include "stages/csv/delimiter.h"
 #include "stages/csv/header.h"
@@ -93,17 +93,20 @@ std::string CsvRead::match(const std::vector<std::string>& header) {
   if (const std::string* twice = csv::find_twice(header)) {
     return format("the header names \"{}\" twice", *twice);
   }
+  std::unordered_map<std::string_view, int> cells;
+  for (size_t i = 0; i < header.size(); ++i) cells.emplace(header[i], static_cast<int>(i));
   for (size_t i = 0; i < schema_.size(); ++i) {
-    const auto found = std::find(header.begin(), header.end(), schema_[i].name);
-    cell_of_[i] = found == header.end() ? -1 : static_cast<int>(found - header.begin());
+    const auto found = cells.find(schema_[i].name);
+    cell_of_[i] = found == cells.end() ? -1 : found->second;
     if (cell_of_[i] < 0 && !null_missing_) {
       return format("the header lacks the column \"{}\" (missing_columns: nulls would read nulls)",
                     schema_[i].name);
     }
   }
   if (ignore_extra_) return "";
+  const FieldIndex known(schema_);
   for (const std::string& name : header) {
-    if (find_field(schema_, name) < 0) {
+    if (known.find(name) < 0) {
       return format(
           "the header has a column \"{}\" that the first file has not (extra_columns: ignore would "
           "pass over it)",

@@ -79,7 +79,7 @@ int JsonlRead::column_of(std::string_view key) {
   if (next_column_ < schema_.size() && schema_[next_column_].name == key) {
     return static_cast<int>(next_column_++);
   }
-  const int column = find_field(schema_, key);
+  const int column = index_.find(key);
   if (column >= 0) next_column_ = static_cast<size_t>(column) + 1;
   return column;
 }

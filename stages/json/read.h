@@ -27,6 +27,7 @@ class JsonlRead final : public towpath::FileReader {
   bool take(size_t column, simdjson::dom::element element);
 
   const towpath::Schema schema_;
+  const towpath::FieldIndex index_{schema_};
   std::vector<bool>
       cast_;  // `types` names the column: then it takes other values that can be read as its type
   bool ignore_extra_;

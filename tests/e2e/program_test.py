@@ -17,7 +17,7 @@ class Program(TowpathTest):
 
     def test_help_names_every_command_and_exits_0(self):
         text = self.towpath("--help").output().decode()
-        for command in ("run", "check", "graph", "stages"):
+        for command in ("run", "check", "graph", "stages", "options", "functions"):
             self.assertIn(command, text)
             self.assertIn("--help", self.towpath(command, "--help").output().decode())
 
@@ -84,6 +84,26 @@ class Program(TowpathTest):
             self.assertIn(word, text)
         text = self.towpath("stages", "csv.raed", code=2).text()
         self.assertIn("csv.read", text)
+
+    def test_options_and_functions_show_what_a_file_may_say(self):
+        options = self.towpath("options").output().decode()
+        for word in ("memory", "max_rejects", "stages", "from", "steps", "workers", "env"):
+            self.assertRegex(options, rf"(?m)^  {word} ")
+        functions = self.towpath("functions").output().decode()
+        for signature in ("round(x[, digits])", "coalesce(a, b, …)", "random()"):
+            self.assertIn(signature, functions)
+
+    def test_a_file_of_ten_thousand_columns_goes_through(self):
+        header = ",".join(f"c{i}" for i in range(10_000))
+        rows = [",".join(str(row * 10_000 + i) for i in range(10_000)) for row in range(60)]
+        text = "\n".join([header, *rows]) + "\n"
+        self.write("wide.csv", text)
+        self.config('''
+  rows: { csv.read: wide.csv }
+  kept: { from: rows, filter: "c0 >= 0" }
+  csv: { from: kept, csv.write: out.csv }''')
+        self.towpath("run", "t.yaml")
+        self.assertEqual(text.encode(), self.read("out.csv"))
 
     def test_graph_shows_every_stage_as_text_and_as_dot(self):
         self.pipeline()

@@ -37,4 +37,7 @@ TEST_CASE("Schema: a field is added at the end or changes its type in place") {
   CHECK(show_schema(schema) == "a:float, b:string");
   CHECK(find_field(schema, "b") == 1);
   CHECK(find_field(schema, "c") == -1);
+  const FieldIndex index(schema);
+  for (const Field& field : schema) CHECK(index.find(field.name) == find_field(schema, field.name));
+  CHECK(index.find("c") == -1);
 }

@@ -40,6 +40,9 @@ struct StagesArguments {
 };
 int stages(const StagesArguments& arguments);
 
+int options();    // of a pipeline's file and of each stage in it
+int functions();  // of expressions
+
 int debug_tables();
 
 }  // namespace towpath::cli

@@ -76,6 +76,11 @@ int program(int argc, char** argv) {
   stages_command->add_option("NAME", stages.name, "the stage to explain");
   stages_command->footer("Example:\n  towpath stages csv.read");
 
+  const CLI::App* options_command =
+      app.add_subcommand("options", "Lists what a pipeline's file and each stage in it may say");
+  const CLI::App* functions_command =
+      app.add_subcommand("functions", "Lists the functions of expressions");
+
   CLI::App* debug_command = app.add_subcommand("debug", "Looks inside Towpath");
   debug_command->require_subcommand(1);
   debug_command->add_subcommand("tables", "Prints the lifecycles of worker, lease, edge and run");
@@ -89,6 +94,8 @@ int program(int argc, char** argv) {
   if (check_command->parsed()) return cli::check(check);
   if (graph_command->parsed()) return cli::graph(graph);
   if (stages_command->parsed()) return cli::stages(stages);
+  if (options_command->parsed()) return cli::options();
+  if (functions_command->parsed()) return cli::functions();
   return cli::debug_tables();
 }
 

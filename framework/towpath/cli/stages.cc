@@ -1,62 +1,22 @@
+#include <algorithm>
 #include <iostream>
 
 #include "towpath/base/format.h"
 #include "towpath/cli/commands.h"
+#include "towpath/cli/print_field.h"
 #include "towpath/host/plugin_child.h"
 
 namespace towpath::cli {
 namespace {
 
-std::string show_kind(const FieldSpec& field) {
-  const auto bounds = [&field](std::string_view name) {
-    std::string text(name);
-    if (field.min && field.max)
-      text += format(", {} to {}", *field.min, *field.max);
-    else if (field.min)
-      text += format(", at least {}", *field.min);
-    if (!field.unit.empty()) text += " " + field.unit;
-    return text;
-  };
-  switch (field.kind) {
-    case FieldKind::kString:
-      return "text";
-    case FieldKind::kInt:
-      return bounds("integer");
-    case FieldKind::kFloat:
-      return bounds("number");
-    case FieldKind::kBool:
-      return "true or false";
-    case FieldKind::kBytes:
-      return "size, as 64MiB";
-    case FieldKind::kDuration:
-      return "duration, as 60s";
-    case FieldKind::kChoice: {
-      std::string text = "one of";
-      for (const std::string& choice : field.choices) text += " " + choice;
-      return text;
-    }
-    case FieldKind::kPath:
-      return "path";
-    case FieldKind::kColumn:
-      return "column";
-    case FieldKind::kColumns:
-      return "column, or list of columns";
-    case FieldKind::kExpression:
-      return field.result.empty() ? "expression" : "expression that gives " + field.result;
-    case FieldKind::kAssignments:
-      return "map of column: expression";
-    case FieldKind::kAggregates:
-      return "map of column: count() sum(x) mean(x) min(x) max(x) distinct(x)";
-    case FieldKind::kSortKeys:
-      return "column, or list of columns, each with asc or desc behind it";
-    case FieldKind::kTypes:
-      return "map of column: type";
-    case FieldKind::kStrings:
-      return "text, or list of text";
-    case FieldKind::kAny:
-      return "see the examples";
+// An example may have several lines.
+std::string indented(const std::string& text) {
+  std::string shown = "  ";
+  for (const char c : text) {
+    shown += c;
+    if (c == '\n') shown += "  ";
   }
-  return "";
+  return shown;
 }
 
 std::string_view role_name(const StageSpec& spec) {
@@ -76,19 +36,14 @@ void explain(const Catalogue::Entry& entry) {
   std::cout << format("{} ({})\n  {}\n", spec.kind(), role_name(spec), spec.summary());
   if (!spec.fields().empty()) std::cout << "\nFields:\n";
   for (const FieldSpec& field : spec.fields()) {
-    std::string name = field.rest ? format("{} (every other key)", field.name) : field.name;
-    if (field.name == spec.main_field()) name += " (main)";
-    std::cout << format("  {:<24} {}\n", name, show_kind(field));
-    std::string more = field.help;
-    if (field.required) {
-      more += " Required.";
-    } else if (field.fallback) {
-      more += format(" Default: {}.", field.fallback->empty() ? "''" : *field.fallback);
-    }
-    std::cout << format("  {:<24}   {}\n", "", more);
+    print_field(field, field.name == spec.main_field() ? " (main)" : "");
   }
+  const bool computes = std::ranges::any_of(spec.fields(), [](const FieldSpec& field) {
+    return field.kind == FieldKind::kExpression || field.kind == FieldKind::kAssignments;
+  });
+  if (computes) std::cout << "\n`towpath functions` lists what an expression may call.\n";
   if (!spec.examples().empty()) std::cout << "\nExamples:\n";
-  for (const std::string& example : spec.examples()) std::cout << "  " << example << '\n';
+  for (const std::string& example : spec.examples()) std::cout << indented(example) << '\n';
 }
 
 }  // namespace
@@ -111,6 +66,8 @@ int stages(const StagesArguments& arguments) {
     if (kind.starts_with("core.")) continue;  // the planner's own
     std::cout << format("{:<16} {:<7} {}\n", kind, role_name(entry.spec), entry.spec.summary());
   }
+  std::cout
+      << "\n`towpath stages NAME` explains one, `towpath options` what each may say beside.\n";
   return 0;
 }
 

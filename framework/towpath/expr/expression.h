@@ -45,6 +45,13 @@ class ExpressionError : public Invalid {
   std::string hint_;
 };
 
+// The functions of the language, family by family; for help. README.md says what each does.
+struct FunctionFamily {
+  std::string_view title;
+  std::vector<std::string_view> signatures;  // "round(x[, digits])"
+};
+std::vector<FunctionFamily> expression_functions();
+
 struct RowError {
   int64_t row;
   std::string reason;  // "integer overflow in qty * price"

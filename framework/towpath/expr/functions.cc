@@ -10,16 +10,23 @@
 namespace towpath::expr {
 namespace {
 
-const std::vector<std::span<const Function>>& families() {
-  static const std::vector<std::span<const Function>> all = {
-      math_functions(), logic_functions(), text_functions(), pattern_functions(),
-      time_functions(), cast_functions(),  row_functions()};
+struct Family {
+  std::string_view title;
+  std::span<const Function> functions;
+};
+
+const std::vector<Family>& families() {
+  static const std::vector<Family> all = {
+      {"numbers", math_functions()},      {"choices", logic_functions()},
+      {"texts", text_functions()},        {"patterns (RE2)", pattern_functions()},
+      {"dates, times", time_functions()}, {"casts", cast_functions()},
+      {"others", row_functions()}};
   return all;
 }
 
 const Function* find_function(std::string_view name) {
-  for (const auto family : families()) {
-    for (const Function& function : family) {
+  for (const Family& family : families()) {
+    for (const Function& function : family.functions) {
       if (function.name == name) return &function;
     }
   }
@@ -36,8 +43,8 @@ const Function* find_function(std::string_view name) {
   }
   if (hint.empty()) {
     std::vector<std::string_view> names;
-    for (const auto family : families()) {
-      for (const Function& function : family) names.push_back(function.name);
+    for (const Family& family : families()) {
+      for (const Function& function : family.functions) names.push_back(function.name);
     }
     const std::string_view near = nearest(call.name, names.data(), names.data() + names.size());
     if (!near.empty()) {
@@ -141,3 +148,19 @@ NodePtr bind_call(Call call) {
 }
 
 }  // namespace towpath::expr
+
+namespace towpath {
+
+std::vector<FunctionFamily> expression_functions() {
+  std::vector<FunctionFamily> all;
+  for (const expr::Family& family : expr::families()) {
+    FunctionFamily& shown = all.emplace_back();
+    shown.title = family.title;
+    for (const expr::Function& function : family.functions) {
+      shown.signatures.push_back(function.signature);
+    }
+  }
+  return all;
+}
+
+}  // namespace towpath

@@ -4,6 +4,7 @@
 #include "towpath/base/quantity.h"
 #include "towpath/config/check.h"
 #include "towpath/config/number.h"
+#include "towpath/graph/file_options.h"
 #include "towpath/graph/graph.h"
 #include "towpath/graph/names.h"
 #include "towpath/memory/arena.h"
@@ -13,27 +14,7 @@
 namespace towpath {
 namespace {
 
-constexpr uint64_t kLeastMemory = 1 << 20;
-constexpr uint64_t kMostBatchRows = 1 << 20;
-constexpr uint64_t kDefaultBatchRows = 65536;
 constexpr uint64_t kMostDefaultMemory = 1 << 30;
-
-// Options that hold one value each.
-std::vector<FieldSpec> pipeline_fields() {
-  return {
-      field("towpath", FieldKind::kInt).must(),
-      field("pipeline", FieldKind::kString),
-      field("memory", FieldKind::kBytes).range(kLeastMemory, kMaxArenaBytes),
-      field("cores", FieldKind::kInt).range(1, 4096),
-      field("max_rejects", FieldKind::kString).default_value("0"),
-      field("seed", FieldKind::kInt).range(0, 9007199254740992).default_value("0"),
-      field("batch_rows", FieldKind::kInt)
-          .range(1, kMostBatchRows)
-          .default_value(format("{}", kDefaultBatchRows)),
-  };
-}
-// Read elsewhere.
-constexpr std::string_view kParts[] = {"params", "defaults", "stages"};
 
 std::string stem_of(std::string_view path) {
   path = path.substr(path.rfind('/') + 1);
@@ -45,11 +26,13 @@ std::string stem_of(std::string_view path) {
 Node own_options(Document& document, const std::vector<FieldSpec>& fields) {
   Node own = document.root();
   own.entries.clear();
-  std::vector<std::string> names(std::begin(kParts), std::end(kParts));
+  std::vector<std::string> parts;
+  for (const FieldSpec& part : pipeline_parts()) parts.push_back(part.name);
+  std::vector<std::string> names = parts;
   for (const FieldSpec& field : fields) names.push_back(field.name);
   for (const auto& entry : document.root().entries) {
     const std::string& name = entry.first.text;
-    if (std::find(std::begin(kParts), std::end(kParts), name) != std::end(kParts)) continue;
+    if (std::find(parts.begin(), parts.end(), name) != parts.end()) continue;
     if (std::find(names.begin(), names.end(), name) != names.end()) {
       own.entries.push_back(entry);
     } else {
@@ -80,7 +63,7 @@ uint64_t read_max_rejects(Document& document, const Node& at) {
 
 Graph read_pipeline(Document& document, const PlanOptions& options) {
   Graph graph;
-  const std::vector<FieldSpec> fields = pipeline_fields();
+  const std::vector<FieldSpec>& fields = pipeline_fields();
   const Node own = own_options(document, fields);
   const Object values = check_fields(document, own, fields, "", "the pipeline");
 

@@ -5,22 +5,13 @@
 #include "towpath/base/format.h"
 #include "towpath/config/check.h"
 #include "towpath/config/number.h"
+#include "towpath/graph/file_options.h"
 #include "towpath/graph/names.h"
 
 namespace towpath {
 namespace {
 
 constexpr int64_t kMostWorkers = 1024;
-
-const std::vector<std::string> kStartMethods = {"forkserver", "spawn", "fork"};
-
-std::vector<FieldSpec> option_fields() {
-  return {
-      field("workers", FieldKind::kString),
-      choice_field("order", {"input"}),
-      choice_field("start_method", kStartMethods),
-  };
-}
 
 // `env` holds texts even where they look like numbers, so it is read as it is written.
 Node without_env(const Node& map) {
@@ -41,7 +32,7 @@ bool can_be_pool(const GraphStage& stage) {
 }  // namespace
 
 StageOptions::StageOptions(Document& document, const PlanOptions& options)
-    : document_(document), options_(options), fields_(option_fields()) {}
+    : document_(document), options_(options), fields_(stage_fields()) {}
 
 bool StageOptions::knows(std::string_view name) const {
   return name == "env" ||
@@ -126,12 +117,12 @@ void StageOptions::read_env(GraphStage& stage, const Node& at) {
 
 void StageOptions::apply_command_line(Graph& graph) {
   const std::string& method = options_.start_method;
-  if (!method.empty() &&
-      std::find(kStartMethods.begin(), kStartMethods.end(), method) == kStartMethods.end()) {
+  const std::vector<std::string>& methods = start_method_names();
+  if (!method.empty() && std::find(methods.begin(), methods.end(), method) == methods.end()) {
     document_.add({{},
                    1,
-                   format("--start-method {}: allowed: {}", method, list_names(kStartMethods)),
-                   suggest_name(method, kStartMethods)});
+                   format("--start-method {}: allowed: {}", method, list_names(methods)),
+                   suggest_name(method, methods)});
   }
   for (const auto& [name, count] : options_.workers) {
     const int at = graph.find(name);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -190,10 +191,12 @@ Batch Batch::open(std::span<const std::span<const char>> blocks, size_t head_at,
   for (data->columns.reserve(std::min<size_t>(columns, 64)); columns > 0; --columns) {
     Field field;
     data->columns.push_back(read_column(field, head, buffers, data->rows));
-    if (find_field(data->schema, field.name) >= 0) {
-      throw Invalid(format("a batch has two columns \"{}\"", field.name));
-    }
     data->schema.push_back(std::move(field));
+  }
+  std::unordered_set<std::string_view> names;
+  for (const Field& field : data->schema) {
+    if (names.insert(field.name).second) continue;
+    throw Invalid(format("a batch has two columns \"{}\"", field.name));
   }
   data->bytes = buffers.bytes();
   key("origin");

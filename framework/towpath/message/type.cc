@@ -53,6 +53,18 @@ int find_field(const Schema& schema, std::string_view name) {
   return -1;
 }
 
+FieldIndex::FieldIndex(const Schema& schema) {
+  positions_.reserve(schema.size());
+  for (size_t i = 0; i < schema.size(); ++i) {
+    positions_.try_emplace(schema[i].name, static_cast<int>(i));
+  }
+}
+
+int FieldIndex::find(std::string_view name) const {
+  const auto found = positions_.find(name);
+  return found == positions_.end() ? -1 : found->second;
+}
+
 void set_field(Schema& schema, std::string_view name, Type type) {
   const int at = find_field(schema, name);
   if (at < 0) {

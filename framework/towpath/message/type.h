@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace towpath {
@@ -37,6 +38,16 @@ using Schema = std::vector<Field>;
 
 // Position of the column, or -1.
 int find_field(const Schema& schema, std::string_view name);
+// The same for who looks up many: made once, each find costs the same however many columns there
+// are. Refers to the schema's names.
+class FieldIndex {
+ public:
+  explicit FieldIndex(const Schema& schema);
+  int find(std::string_view name) const;
+
+ private:
+  std::unordered_map<std::string_view, int> positions_;
+};
 // Adds the column at the end, or changes the type of the one that has its name.
 void set_field(Schema& schema, std::string_view name, Type type);
 // "day:date, country:string"; for messages.

@@ -63,7 +63,11 @@ const Schema& reject_schema() {
 // ── Output ──
 
 Output::Output(Outputs& owner, int number, Schema schema)
-    : owner_(owner), number_(number), staged_(std::move(schema)), bound_(staged_.schema().size()) {
+    : owner_(owner),
+      number_(number),
+      staged_(std::move(schema)),
+      index_(staged_.schema()),
+      bound_(staged_.schema().size()) {
   const Schema& fields = staged_.schema();
   empty_bytes_ = 256;
   row_bytes_ = 16 + (fields.size() + 7) / 8;  // its origin, and a bit of validity for each column
@@ -114,13 +118,13 @@ int64_t Output::row() {
 }
 
 ColumnBuilder& Output::builder(std::string_view name) {
-  const int index = find_field(schema(), name);
+  const int index = index_.find(name);
   return bind(name,
               index < 0 ? std::nullopt : std::optional(schema()[static_cast<size_t>(index)].type));
 }
 
 ColumnBuilder& Output::bind(std::string_view name, std::optional<Type> type) {
-  const int found = find_field(schema(), name);
+  const int found = index_.find(name);
   if (found < 0) {
     throw Bug(format("stage \"{}\" writes column \"{}\", which its output does not have: {}",
                      owner_.stage_, name, show_schema(schema())));
@@ -148,12 +152,12 @@ void Output::make_links(const Batch& in) {
   linked_ = in;
   linked_to_ = &in.schema();
   links_.clear();
-  for (size_t i = 0; i < schema().size(); ++i) {
-    if (bound_[i]) continue;
-    const int found = find_field(in.schema(), schema()[i].name);
+  for (size_t i = 0; i < in.schema().size(); ++i) {
+    const int found = index_.find(in.schema()[i].name);
     if (found < 0) continue;
-    const Column& from = in.column(static_cast<size_t>(found));
-    if (from.type == schema()[i].type) links_.push_back({&from, &staged_.column(i)});
+    const auto to = static_cast<size_t>(found);
+    if (bound_[to] || in.schema()[i].type != schema()[to].type) continue;
+    links_.push_back({&in.column(i), &staged_.column(to)});
   }
 }
 

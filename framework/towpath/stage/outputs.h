@@ -131,6 +131,7 @@ class Output {
   Outputs& owner_;
   int number_;
   BatchBuilder staged_;
+  FieldIndex index_;                   // of its columns
   std::vector<ColumnBuilder*> texts_;  // the columns whose rows differ in size
   size_t empty_bytes_ = 0;             // of an image without rows
   size_t row_bytes_ = 0;               // of a row, but for the bytes of its texts
