@@ -34,8 +34,7 @@ inline constexpr uint64_t kMaxConnectionMessage = (uint64_t{4} << 30) - 1;
 //            direction only; the message is too large, or, on receiving, not of the type asked for
 //            (it is gone then, and the next one can be received).
 // Threads    any. Sending calls follow one another, receiving calls too; the two don't wait for
-// each
-//            other. close() ends the calls that wait.
+//            each other. close() ends the calls that wait.
 // Processes  one. An end moves to another process as an argument of a Process, or through another
 //            Connection, alone or inside a struct or vector, and is closed here by that. A copy
 //            that a fork made is refused.

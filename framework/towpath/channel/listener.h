@@ -25,8 +25,7 @@ struct ConnectOptions {
 // Addresses  "ipc:///folder/name" (a local socket), "tcp://HOST:PORT" (an IP address or interface;
 //            port 0: a free one). Empty: a local one in the program's session.
 // Security   local: Clients of other users are refused, and so is a listener of another user. With
-// a
-//            key each side proves to the other that it knows it; over TCP and any ZeroMQ that is
+//            a key each side proves to the other that it knows it; over TCP and any ZeroMQ that is
 //            CURVE, whose keys are derived from the key, and all that follows is encrypted.
 // Timeouts   accept: Timeout.
 // Errors     Invalid: no address, somebody listens there; a key beside plain_tcp. Unsupported:

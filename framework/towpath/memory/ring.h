@@ -9,8 +9,7 @@ namespace towpath {
 // Records of bytes in shared memory, first in, first out, from one writer to one reader.
 //
 // Order      kept. A record is seen whole or not at all: a writer that dies in the middle of one
-// has
-//            not published it, and hurts none that it had.
+//            has not published it, and hurts none that it had.
 // Capacity   bytes. A record and its head lie in one piece, so one may fill half the ring at most.
 // Waiting    none here: who finds no room or no record says so by want_room() or want_record(), and
 //            is told by the other side's answer, true, that it is to be woken.

@@ -14,8 +14,7 @@ namespace towpath {
 //
 // Space      reserved by create: writing never meets SIGBUS. No room in /dev/shm: Full, in numbers.
 // Lifetime   it ends with the last copy in the process that created it, or at its unlink(); those
-// who
-//            have it open keep the memory. Who only opens it never ends it. A creator that was
+//            who have it open keep the memory. Who only opens it never ends it. A creator that was
 //            killed leaves it to the end of the session (see base/program_session.h).
 // Errors     Invalid: a bad name or size, a name that exists. Closed: no such name; buf() after
 //            close(). Both name it.

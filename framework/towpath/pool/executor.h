@@ -15,8 +15,7 @@ namespace towpath {
 // All else   as Pool has it: a death breaks nothing but its task. Closed: submitting after
 //            shutdown().
 // Source     Python's ProcessPoolExecutor, which one death of a worker makes unusable; loky's,
-// whose
-//            resize and idle time-out are here, too (PoolOptions.idle_timeout).
+//            whose resize and idle time-out are here, too (PoolOptions.idle_timeout).
 class Executor {
  public:
   explicit Executor(int workers = 0) : Executor(PoolOptions{.workers = workers}) {}

@@ -64,9 +64,8 @@ Stream::Pull puller(F function, In&& input) {
 // Worker processes that run tasks: functions, or lambdas without captures, with their arguments.
 //
 // Workers    PoolOptions.workers, all started by the constructor; if one can't be started the
-// others
-//            are stopped and it throws. One that dies, is recycled or killed is replaced. They
-//            ignore SIGINT; nothing survives this process, or its being killed.
+//            others are stopped and it throws. One that dies, is recycled or killed is replaced.
+//            They ignore SIGINT; nothing survives this process, or its being killed.
 // Death      of a worker fails the one task it ran (WorkerDied: worker, signal, task), or runs it
 //            again, up to `retries` times. Tasks that waited for that worker go to another; results
 //            it had are not lost.

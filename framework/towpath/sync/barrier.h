@@ -22,8 +22,7 @@ class BrokenBarrier : public Closed {
 // Action     called by one party, the last to come, before any goes on; the others wait for it,
 //            beyond their time-outs. If it throws, the barrier is broken and it throws there.
 // Broken     by abort(), by a time-out, by an action that throws, by a death: who waits, and who
-// comes
-//            until reset(), gets BrokenBarrier, which says why.
+//            comes until reset(), gets BrokenBarrier, which says why.
 // Deaths     it breaks for those who wait when a process is killed that waits too, or that has the
 //            barrier and might have come: one that was sent it, or has waited before. (One that
 //            ends by exit is no death, and one whose last copy has ended does not count.)
