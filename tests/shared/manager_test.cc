@@ -35,7 +35,7 @@ struct Counter {
   int64_t value() const { return n; }
   void fail(std::string text) { throw std::runtime_error(text); }
   void fail_oddly() { throw OwnError{5}; }
-  std::string where() const { return current_process_name() + started_with; }
+  std::string where() const { return current_process().name() + started_with; }
   std::shared_ptr<Child> child() { return std::make_shared<Child>(); }
   void hidden() {}
 

@@ -90,8 +90,8 @@ void serve_manager(ServerJob job, Connection line) {
 std::string next_name() {
   static std::atomic<int> count{0};
   const int number = ++count;
-  return parent_pid() == 0 ? format("Manager-{}", number)
-                           : format("{}:Manager-{}", current_process_name(), number);
+  return !parent_process() ? format("Manager-{}", number)
+                           : format("{}:Manager-{}", current_process().name(), number);
 }
 
 }  // namespace

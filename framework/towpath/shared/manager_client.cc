@@ -6,7 +6,7 @@
 #include "towpath/base/format.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/channel/listener.h"
-#include "towpath/channel/sha256.h"
+#include "towpath/channel/shared_key.h"
 #include "towpath/process/remote_error.h"
 
 namespace towpath::managed {

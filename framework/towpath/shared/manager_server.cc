@@ -8,7 +8,7 @@ namespace {
 
 managed::ObjectServer::Options server_options(const ManagerOptions& options) {
   managed::ObjectServer::Options it;
-  it.name = options.name.empty() ? current_process_name() : options.name;
+  it.name = options.name.empty() ? current_process().name() : options.name;
   it.address = options.address;
   it.connect = options.connect;
   it.max_message = options.max_message;

@@ -8,7 +8,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/log.h"
-#include "towpath/channel/sha256.h"
+#include "towpath/channel/shared_key.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/remote_error.h"
 #include "towpath/process/throw_trace.h"
