@@ -1,0 +1,96 @@
+"""Programs that are killed at random instants, and what is left of them: nothing."""
+import ctypes
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+PROGRAM = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin" / "multiprocessing_everything"
+PR_SET_CHILD_SUBREAPER = 36
+SOON = 30  # seconds, on a busy machine
+
+
+def descendants():
+    """Processes below this one that are no zombies, each behind its parent."""
+    parents = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rsplit(")", 1)[1].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state not in "ZX":
+            parents.setdefault(int(parent), []).append(int(path.parent.name))
+    found = list(parents.get(os.getpid(), []))
+    for pid in found:
+        found += parents.get(pid, [])
+    return found
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def reap():
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        pass
+
+
+class HygieneTest(unittest.TestCase):
+    def setUp(self):
+        # What loses its parent becomes this process's child: nothing gets away.
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.sockets = pathlib.Path(folder.name)
+        self.environment = dict(os.environ, XDG_RUNTIME_DIR=folder.name)
+        self.random = random.Random(4711)
+
+    def kill_at_random(self, method):
+        """Starts a program, kills some or all of its processes at some instant, and returns its folder."""
+        program = subprocess.Popen([PROGRAM, method], env=self.environment, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        folder = pathlib.Path(program.stdout.readline().strip())
+        deadline = time.monotonic() + self.random.expovariate(1 / 0.1)
+        one_by_one = self.random.random() < 0.5
+        while time.monotonic() < deadline:
+            time.sleep(min(0.02, max(0.0, deadline - time.monotonic())))  # the random instant
+            others = [pid for pid in descendants() if pid != program.pid]
+            if one_by_one and others:
+                kill(self.random.choice(others))
+        victims = descendants() if self.random.random() < 0.3 else [program.pid]
+        for pid in victims:
+            kill(pid)
+        program.wait()
+        program.stdout.close()
+        return folder
+
+    def runs_leave_nothing(self, runs):
+        folders = []
+        for run in range(runs):
+            method = ("forkserver", "spawn", "fork")[run % 3]
+            folders.append(self.kill_at_random(method))
+            deadline = time.monotonic() + SOON
+            while left := descendants():
+                names = [pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left
+                         if os.path.exists(f"/proc/{pid}")]
+                self.assertLess(time.monotonic(), deadline, f"run {run}, {method}: {names} live on")
+                reap()
+                time.sleep(0.005)
+            reap()
+        self.assertEqual(runs, len(set(folders)))
+        self.assertTrue(all(folder.parts[:3] == ("/", "dev", "shm") for folder in folders))
+        # Where even the keeper was killed, the next program sweeps.
+        subprocess.run([PROGRAM], env=self.environment, check=True)
+        self.assertEqual([], [folder for folder in folders if folder.exists()])
+        self.assertEqual([], [path for path in self.sockets.rglob("*") if not path.is_dir()])
+        print(f"{runs} runs were killed; nothing is left")
