@@ -15,10 +15,10 @@ namespace {
 
 std::string started_with;
 
-struct Child {
+struct Part {
   std::string name = "child";
   std::string text() const { return name; }
-  static void expose(Exposes<Child>& type) { type.constructor<>().method<&Child::text>("text"); }
+  static void expose(Exposes<Part>& type) { type.constructor<>().method<&Part::text>("text"); }
 };
 
 struct OwnError {
@@ -36,7 +36,7 @@ struct Counter {
   void fail(std::string text) { throw std::runtime_error(text); }
   void fail_oddly() { throw OwnError{5}; }
   std::string where() const { return current_process().name() + started_with; }
-  std::shared_ptr<Child> child() { return std::make_shared<Child>(); }
+  std::shared_ptr<Part> child() { return std::make_shared<Part>(); }
   void hidden() {}
 
   static void expose(Exposes<Counter>& type) {
@@ -69,8 +69,8 @@ TEST_CASE("Manager: a class of the user's is called by its methods") {
     CHECK(counter.call<&twice>(5) == 20);
     CHECK(counter.call<&Counter::value>() == 20);
     CHECK_THAT(counter.call<&Counter::where>(), Catch::Contains("Manager-"));
-    const ObjectProxy<Child> child = counter.call<&Counter::child>();
-    CHECK(child.call<&Child::text>() == "child");
+    const ObjectProxy<Part> child = counter.call<&Counter::child>();
+    CHECK(child.call<&Part::text>() == "child");
     Children children;
     children.start(
         method, [](ObjectProxy<Counter> it) { it.call<&Counter::add>(100); }, counter);
@@ -188,7 +188,14 @@ TEST_CASE("Manager: over TCP with a key it serves other programs by name") {
         if (there.create<Counter>("Counter", 1).call<&Counter::add>(1) != 2) std::exit(3);
       },
       manager.address(), secret.key);
-  CHECK(manager.find<QueueProxy<std::string>>("jobs").get(kSoon) == "from afar");
+  auto jobs = manager.find<QueueProxy<std::string>>("jobs");
+  CHECK(jobs.get(kSoon) == "from afar");
+  REQUIRE(children.joined());
+  // A proxy that is sent doesn't show the key; a child of this program gets in nevertheless.
+  CHECK_THAT(to_bytes(jobs), !Catch::Contains(secret.key));
+  children.start(
+      Method::kSpawn, [](QueueProxy<std::string> it) { it.put("sealed"); }, jobs);
+  CHECK(jobs.get(kSoon) == "sealed");
   REQUIRE(children.joined());
   CHECK_THROWS_AS(Manager::connect(manager.address(), {.key = "wrong"}, kSoon),
                   AuthenticationError);
@@ -198,6 +205,13 @@ TEST_CASE("Manager: over TCP with a key it serves other programs by name") {
   CHECK_THROWS_AS(manager.make<Counter>(1), Unsupported);
   CHECK_THROWS_AS(manager.value<int>().update([](int& n) { ++n; }), Unsupported);
   CHECK_THROWS_AS(manager.barrier(2, [] {}), Unsupported);
+  // The processes of a program need no key of their own.
+  Manager inner({.address = "tcp://127.0.0.1:0"});
+  auto counted = inner.make<Counter>(1);
+  children.start(
+      Method::kForkserver, [](ObjectProxy<Counter> it) { it.call<&Counter::add>(5); }, counted);
+  REQUIRE(children.joined());
+  CHECK(counted.call<&Counter::value>() == 6);
   options.remote_functions = true;
   Manager trusting(options);
   CHECK(trusting.make<Counter>(1).call<&Counter::add>(1) == 2);

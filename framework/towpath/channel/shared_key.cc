@@ -44,6 +44,28 @@ std::string key_secret(std::string_view key, std::string_view purpose) {
   return secret;
 }
 
+std::string seal(std::string_view key, std::string_view text) {
+  const std::string secret = key_proof(key, "seal");
+  static_assert(crypto_secretbox_KEYBYTES == crypto_auth_hmacsha256_BYTES);
+  const std::string nonce = random_bytes(crypto_secretbox_NONCEBYTES);
+  std::string box(crypto_secretbox_MACBYTES + text.size(), '\0');
+  ::crypto_secretbox_easy(bytes_of(box), bytes_of(text), text.size(),
+                          bytes_of(std::string_view(nonce)), bytes_of(std::string_view(secret)));
+  return nonce + box;
+}
+
+std::optional<std::string> unseal(std::string_view key, std::string_view sealed) {
+  constexpr size_t kHead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
+  if (sealed.size() < kHead) return std::nullopt;
+  const std::string secret = key_proof(key, "seal");
+  const std::string_view box = sealed.substr(crypto_secretbox_NONCEBYTES);
+  std::string text(sealed.size() - kHead, '\0');
+  if (::crypto_secretbox_open_easy(bytes_of(text), bytes_of(box), box.size(), bytes_of(sealed),
+                                   bytes_of(std::string_view(secret))) != 0)
+    return std::nullopt;
+  return text;
+}
+
 bool same_secret(std::string_view a, std::string_view b) {
   return a.size() == b.size() && ::sodium_memcmp(a.data(), b.data(), a.size()) == 0;
 }

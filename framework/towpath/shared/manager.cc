@@ -90,8 +90,8 @@ void serve_manager(ServerJob job, Connection line) {
 std::string next_name() {
   static std::atomic<int> count{0};
   const int number = ++count;
-  return !parent_process() ? format("Manager-{}", number)
-                           : format("{}:Manager-{}", current_process().name(), number);
+  return parent_process() ? format("{}:Manager-{}", current_process().name(), number)
+                          : format("Manager-{}", number);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ namespace towpath::managed {
 inline constexpr int64_t kVersion = 1;
 inline constexpr uint64_t kManager = 0;  // the object that is the manager itself
 
-// How to reach a server; with an object's number it is a proxy as it travels.
+// How to reach a server.
 struct Where {
   std::string address;
   std::string key;
@@ -35,12 +35,21 @@ struct Where {
   TOWPATH_FIELDS(address, key, plain_tcp, transport, instance)
 };
 
+// A proxy as it travels. Of a key only processes of this program make something: it is sealed by
+// the program's own. Others use the one by which they have connected.
 struct ObjectName {
-  Where where;
+  std::string address;
+  bool plain_tcp = false;
+  Transport transport = Transport::kAuto;
+  uint64_t instance = 0;
+  std::string sealed_key;
   uint64_t object = 0;
   std::string type;
-  TOWPATH_FIELDS(where, object, type)
+  TOWPATH_FIELDS(address, plain_tcp, transport, instance, sealed_key, object, type)
 };
+ObjectName name_of(const Where& where, uint64_t object, std::string_view type);
+// The key is empty if this program can't tell.
+Where where_of(const ObjectName& name);
 
 struct Hello {
   int64_t version = kVersion;

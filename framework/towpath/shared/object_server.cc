@@ -86,10 +86,13 @@ class ObjectServer::Line final : public Caller {
     }
   }
   void require_functions() const override {
-    if (server_.options_.remote_functions || !server_.where_.address.starts_with("tcp://")) return;
+    const Where& where = server_.where_;
+    const bool own_program =
+        !where.address.starts_with("tcp://") || (where.key.empty() && !where.plain_tcp);
+    if (own_program || server_.options_.remote_functions) return;
     throw Unsupported(format(
-        "{}: functions travel within one host: expose a method for it, or set "
-        "ManagerOptions.remote_functions where all clients are of the same program and trusted",
+        "{}: functions don't travel to a manager that other programs may use over TCP: expose a "
+        "method for it, or set ManagerOptions.remote_functions where all clients are trusted",
         server_.options_.name));
   }
   std::shared_ptr<Referent> find(uint64_t object) const override {
@@ -101,7 +104,7 @@ class ObjectServer::Line final : public Caller {
   void give_object(Encoder& out, const std::shared_ptr<Referent>& object) const override {
     server_.objects_.number(object);
     server_.objects_.keep_for_transit(object);
-    encode(out, ObjectName{server_.where_, object->id(), object->type().name});
+    encode(out, name_of(server_.where_, object->id(), object->type().name));
   }
   uint64_t instance() const override { return server_.where_.instance; }
 

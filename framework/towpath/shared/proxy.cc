@@ -11,7 +11,7 @@ Proxy::Proxy(std::shared_ptr<managed::Reference> reference, std::string_view typ
 void Proxy::send(Encoder& out) const {
   if (!managed::OutgoingReferences::note(out, reference_->where().instance, id()))
     client()->keep_for_transit(id());
-  encode(out, managed::ObjectName{reference_->where(), id(), type_});
+  encode(out, managed::name_of(reference_->where(), id(), type_));
 }
 
 std::shared_ptr<managed::Reference> Proxy::received(Decoder& in, std::string_view type) {
@@ -20,7 +20,7 @@ std::shared_ptr<managed::Reference> Proxy::received(Decoder& in, std::string_vie
     throw Invalid(format("a proxy of a {} was sent where one of a {} is received",
                          name.type.empty() ? "user's type" : name.type, type));
   }
-  return managed::ManagerClient::of(name.where)->take(name.object);
+  return managed::ManagerClient::of(managed::where_of(name))->take(name.object);
 }
 
 }  // namespace towpath

@@ -29,7 +29,8 @@ namespace towpath {
 //            back. Of the manager: Closed, which names it, also in calls that wait.
 // Threads    any.
 // Fork       a child has its parent's proxies, if the object lives when it first uses them.
-// Trust      a proxy that is sent holds what is needed to connect, the key as well.
+// Trust      a proxy that is sent holds no key that another program could use; there the receiver
+//            has connected to the manager before.
 // Cost       a call is a round trip to the manager: 20 to 40 µs on one host. Many items go at once.
 class Proxy {
  public:
