@@ -83,6 +83,12 @@ class ServedCondition final : public Referent {
       call.out.array(2);
       call.out.boolean(notified);
       call.out.boolean(acquired.owner_died());
+      if (notified) {
+        call.not_taken = [this] {
+          const std::lock_guard again(mutex_);
+          notify_some(1);
+        };
+      }
     } catch (...) {
       // Its notification, if it had one, is for another who waits.
       if (!lock) lock.lock();
