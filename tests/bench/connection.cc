@@ -5,7 +5,8 @@
 //   ping         64 bytes there and back; prints p50 and p99 in µs
 //   frames       6,220,800 bytes, copied in by the sender, read in full where they lie; prints
 //                frames/s and GB/s
-//   frames-copy  the same, received into a buffer of the receiver
+//   frames-loan  written (not at all, here) where they are read
+//   frames-copy  as frames, received into a buffer of the receiver
 #include "towpath/channel/connection.h"
 
 #include <algorithm>
@@ -51,7 +52,7 @@ void consume(Connection in, std::string mode, int64_t count) {
     if (i == 0) in.send_bytes("warm");
     if (mode == "send") {
       sum += in.recv<std::string>().size();
-    } else if (mode == "frames") {
+    } else if (mode == "frames" || mode == "frames-loan") {
       sum += touch(in.receive().bytes());
     } else {
       const size_t size = in.recv_bytes_into(buffer);
@@ -85,6 +86,8 @@ void one_way(const std::string& mode, int64_t count, towpath::Transport transpor
     }
     if (mode == "send") {
       mine.send(message);
+    } else if (mode == "frames-loan") {
+      mine.loan(kFrame).send();
     } else {
       mine.send_bytes(message);
     }
@@ -122,7 +125,8 @@ void ping(int64_t count, towpath::Transport transport) {
 int main(int argc, char** argv) {
   towpath::init(argc, argv);
   if (argc < 3) {
-    std::fputs("usage: connection send|bytes|ping|frames|frames-copy COUNT [shm|zmq]\n", stderr);
+    std::fputs("usage: connection send|bytes|ping|frames|frames-copy|frames-loan COUNT [shm|zmq]\n",
+               stderr);
     return 2;
   }
   const std::string mode = argv[1];

@@ -170,6 +170,56 @@ TEST_CASE("Connection: a message larger than all rings streams through") {
   REQUIRE(child.join(kSoon));
 }
 
+TEST_CASE("Connection: a loan arrives as it was written") {
+  const Transport transport = GENERATE(from_range(transports()));
+  auto [mine, its] = Pipe(true, transport);
+  Process child(&echo_until_end, std::move(its));
+  child.start();
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{32'768}, size_t{32'769}, size_t{6'220'800},
+                            size_t{6'220'800}, size_t{50'000}, size_t{40} << 20}) {
+    const std::string message = pattern(size, static_cast<uint32_t>(size));
+    Connection::Loan loan = mine.loan(size, kSoon);
+    REQUIRE(loan.bytes().size() == size);
+    if (size > 0) std::memcpy(loan.bytes().data(), message.data(), size);
+    loan.send();
+    CHECK_THROWS_AS(loan.send(), Invalid);
+    REQUIRE(mine.recv_bytes(kSoon) == message);
+    mine.send_bytes("between");
+    REQUIRE(mine.recv_bytes(kSoon) == "between");
+  }
+  mine.close();
+  REQUIRE(child.join(kSoon));
+}
+
+TEST_CASE("Connection: a loan that ends unsent was nothing") {
+  const Transport transport = GENERATE(from_range(transports()));
+  auto [a, b] = Pipe(true, transport);
+  for (const size_t size : {size_t{10}, size_t{300'000}}) {
+    {
+      Connection::Loan loan = a.loan(size);
+      std::memset(loan.bytes().data(), 'x', size);
+    }
+    const std::string message = pattern(200'000, 5);
+    a.send_bytes(message, kSoon);
+    CHECK(b.recv_bytes(kSoon) == message);
+    CHECK_FALSE(b.poll());
+  }
+}
+
+TEST_CASE("Connection: a loan for which there is no room in time is Full") {
+  auto [a, b] = Pipe(true, Transport::kSharedMemory);
+  int sent = 0;
+  const auto send_on = [&a = a, &sent] {
+    for (;; ++sent) a.loan(6'000'000, Millis{20}).send();
+  };
+  CHECK_THROWS_AS(send_on(), Full);
+  CHECK(sent > 0);
+  CHECK(sent < 20);
+  while (sent-- > 0) CHECK(b.recv_bytes(kSoon).size() == 6'000'000);
+  a.loan(6'000'000, kSoon).send();
+  CHECK(b.recv_bytes(kSoon).size() == 6'000'000);
+}
+
 TEST_CASE("Connection: a buffer too short is refused and the error holds the message") {
   const Transport transport = GENERATE(from_range(transports()));
   auto [a, b] = Pipe(true, transport);

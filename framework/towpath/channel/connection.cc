@@ -93,10 +93,7 @@ Connection::State& Connection::state(const char* what) const {
 // ── Sending ──
 
 Connection::Sending::Sending(Connection& to, Millis timeout)
-    : state_(to.state("send")), deadline_(timeout), lock_(lock_until(state_.sending, deadline_)) {
-  if (!lock_) throw Full("send: another thread is sending through this end");
-  state_.require_open("send");
-  if (!state_.sends) throw Invalid("send: this end of a simplex Pipe only receives");
+    : state_(to.state("send")), deadline_(timeout), lock_(hold_sending(state_, "send", deadline_)) {
   state_.encoder.clear();
 }
 
@@ -112,21 +109,53 @@ void Connection::Sending::send() {
   if (!sent) throw Full("send: the other end does not read, and there is no room for more");
 }
 
-void Connection::send_plain(std::string_view bytes, Millis timeout) {
-  State& s = state("send_bytes");
-  const Deadline deadline(timeout);
-  const auto held = lock_until(s.sending, deadline);
-  if (!held) throw Full("send_bytes: another thread is sending through this end");
-  s.require_open("send_bytes");
-  if (!s.sends) throw Invalid("send_bytes: this end of a simplex Pipe only receives");
-  if (!s.link->send(bytes, {}, deadline)) {
-    throw Full("send_bytes: the other end does not read, and there is no room for more");
-  }
+std::unique_lock<std::timed_mutex> Connection::hold_sending(State& s, const char* what,
+                                                            const Deadline& deadline) {
+  auto held = lock_until(s.sending, deadline);
+  if (!held) throw Full(format("{}: another thread is sending through this end", what));
+  s.require_open(what);
+  if (!s.sends) throw Invalid(format("{}: this end of a simplex Pipe only receives", what));
+  return held;
 }
 
-void Connection::send_bytes(std::string_view bytes, Millis timeout) { send_plain(bytes, timeout); }
+void Connection::send_plain(State& s, std::string_view bytes, const Deadline& deadline) {
+  const bool sent = s.link->send(bytes, {}, deadline);
+  s.require_open("send_bytes");
+  if (!sent) throw Full("send_bytes: the other end does not read, and there is no room for more");
+}
+
+Connection::Loan Connection::loan(size_t size, Millis timeout) {
+  State& s = state("loan");
+  const Deadline deadline(timeout);
+  Loan loan;
+  loan.lock_ = hold_sending(s, "loan", deadline);
+  const auto memory = s.link->reserve(size, deadline);
+  s.require_open("loan");
+  if (!memory) throw Full("loan: the other end does not read, and there is no room for more");
+  loan.state_ = &s;
+  loan.bytes_ = std::as_writable_bytes(*memory);
+  if (loan.bytes_.empty() && size > 0) {
+    loan.own_.resize(size);
+    loan.bytes_ = loan.own_;
+  }
+  return loan;
+}
+
+void Connection::Loan::send(Millis timeout) {
+  if (!lock_) throw Invalid("send: this loan was sent before");
+  const auto held = std::move(lock_);
+  send_plain(*state_, {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()},
+             Deadline(timeout));
+}
+
+void Connection::send_bytes(std::string_view bytes, Millis timeout) {
+  State& s = state("send_bytes");
+  const Deadline deadline(timeout);
+  const auto held = hold_sending(s, "send_bytes", deadline);
+  send_plain(s, bytes, deadline);
+}
 void Connection::send_bytes(std::span<const std::byte> bytes, Millis timeout) {
-  send_plain({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, timeout);
+  send_bytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, timeout);
 }
 
 // ── Receiving ──

@@ -39,13 +39,14 @@ inline constexpr uint64_t kMaxConnectionMessage = (uint64_t{4} << 30) - 1;
 //            Connection, alone or inside a struct or vector, and is closed here by that. A copy
 //            that a fork made is refused.
 // Deaths     a peer killed in the middle of a message has not sent it; what it had sent is
-// received.
-//            On one host its end is known at once, on TCP when the system says so, or after 30 s
-//            of silence.
+//            received. On one host its end is known at once, on TCP when the system says so, or
+//            after 30 s of silence.
 // Source     Python's multiprocessing.connection.Connection. Data is MessagePack, never code;
-// time-outs
-//            are additions.
+//            time-outs are additions.
 class Connection {
+ private:
+  struct State;
+
  public:
   Connection();  // none: every use is Invalid
   explicit Connection(std::unique_ptr<Link> link);
@@ -66,6 +67,27 @@ class Connection {
 
   void send_bytes(std::span<const std::byte> bytes, Millis timeout = kForever);
   void send_bytes(std::string_view bytes, Millis timeout = kForever);
+
+  // Memory for one message, to be written where the peer will read it.
+  class Loan {
+   public:
+    std::span<std::byte> bytes() { return bytes_; }  // as they were left there; not zero
+    // Once. The message is what bytes() holds now.
+    void send(Millis timeout = kForever);
+
+   private:
+    friend class Connection;
+    Loan() = default;
+    State* state_ = nullptr;
+    std::unique_lock<std::timed_mutex> lock_;
+    std::vector<std::byte> own_;
+    std::span<std::byte> bytes_;
+  };
+  // On one host nothing of a message above 32 KiB is copied then; else this is a buffer for
+  // send_bytes(). Waits for room. Until it is sent or ends, other sending calls and close() wait;
+  // one that ends unsent was nothing.
+  Loan loan(size_t size, Millis timeout = kForever);
+
   std::string recv_bytes(Millis timeout = kForever);
   // Returns the message's size. A message that doesn't fit: BufferTooShort, which holds it.
   size_t recv_bytes_into(std::span<std::byte> buffer, Millis timeout = kForever);
@@ -113,7 +135,6 @@ class Connection {
   void close();
 
  private:
-  struct State;
   friend struct Codec<Connection>;
 
   // A message on its way: from here on other senders wait.
@@ -132,7 +153,9 @@ class Connection {
   };
 
   State& state(const char* what) const;
-  void send_plain(std::string_view bytes, Millis timeout);
+  static std::unique_lock<std::timed_mutex> hold_sending(State& state, const char* what,
+                                                         const Deadline& deadline);
+  static void send_plain(State& state, std::string_view bytes, const Deadline& deadline);
 
   std::unique_ptr<State> state_;
 };

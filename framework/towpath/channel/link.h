@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,10 @@ class Link {
   // Queues one message; waits for room. False: there was none in time, and nothing of it counts.
   virtual bool send(std::string_view bytes, std::vector<UniqueFd> fds,
                     const Deadline& deadline) = 0;
+
+  // Memory for the next message, of so many bytes, which send() does not copy when it is called
+  // with it. Empty: there is none for such a size. nullopt: no room in time.
+  virtual std::optional<std::span<char>> reserve(uint64_t bytes, const Deadline& deadline) = 0;
 
   struct Incoming {
     std::string_view bytes;  // where they lie, until done()

@@ -364,7 +364,7 @@ bool RingLink::put_bulk(std::string_view bytes, uint32_t tag, uint64_t packet,
       })) {
     return false;
   }
-  std::memcpy(body, bytes.data(), bytes.size());
+  if (body != bytes.data()) std::memcpy(body, bytes.data(), bytes.size());  // else: see reserve()
   out_.bulk.publish(0);
   if (new_bulk_ != 0) {
     std::memcpy(to, &new_bulk_, kNumberSize);
@@ -375,6 +375,17 @@ bool RingLink::put_bulk(std::string_view bytes, uint32_t tag, uint64_t packet,
   new_bulk_ = 0;
   if (wake) signal(out_.message.get());
   return true;
+}
+
+// What is not published is reserved again by the next who asks, at the same place.
+std::optional<std::span<char>> RingLink::reserve(uint64_t bytes, const Deadline& deadline) {
+  if (bytes <= kMaxInline) return std::span<char>();
+  require_peer();
+  make_bulk(bytes, deadline);
+  if (!out_.bulk || bytes > out_.bulk.max_record()) return std::span<char>();
+  char* body = nullptr;
+  if (!await_room(deadline, [&] { return (body = out_.bulk.reserve(bytes)); })) return std::nullopt;
+  return std::span(body, bytes);
 }
 
 // Makes the second ring, or a larger one, for messages of such size. The reader turns to it when it

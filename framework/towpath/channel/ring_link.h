@@ -34,6 +34,7 @@ class RingLink final : public Link {
   bool sends() const override { return static_cast<bool>(out_.ring); }
   bool receives() const override { return static_cast<bool>(in_.ring); }
   bool send(std::string_view bytes, std::vector<UniqueFd> fds, const Deadline& deadline) override;
+  std::optional<std::span<char>> reserve(uint64_t bytes, const Deadline& deadline) override;
   std::optional<Incoming> receive(const Deadline& deadline) override;
   void done() noexcept override;
   bool poll(const Deadline& deadline) override;

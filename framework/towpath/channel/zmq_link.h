@@ -29,6 +29,9 @@ class ZmqLink final : public Link {
   bool sends() const override { return sends_; }
   bool receives() const override { return receives_; }
   bool send(std::string_view bytes, std::vector<UniqueFd> fds, const Deadline& deadline) override;
+  std::optional<std::span<char>> reserve(uint64_t, const Deadline&) override {
+    return std::span<char>();  // libzmq's memory is its own
+  }
   std::optional<Incoming> receive(const Deadline& deadline) override;
   void done() noexcept override;
   bool poll(const Deadline& deadline) override;

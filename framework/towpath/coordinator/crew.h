@@ -19,8 +19,7 @@ namespace towpath {
 // Pace       the first to die is replaced at once; each that follows in a row, with no lease done
 //            in between, waits twice as long, up to a second.
 // Cap        8 deaths of a stage's workers in a row by their own doing, or 64 by SIGKILL or
-// SIGTERM,
-//            which come from outside.
+//            SIGTERM, which come from outside.
 // Threads    one.
 class Crew {
  public:

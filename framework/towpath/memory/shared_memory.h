@@ -20,10 +20,9 @@ namespace towpath {
 //            close(). Both name it.
 // Threads    one object, one thread; the bytes are the users' business.
 // Source     Python's multiprocessing.shared_memory.SharedMemory. There a name is the whole
-// machine's,
-//            and whoever is tracked unlinks it at exit, others' segments as well; here it is the
-//            program's own, and no `track` is needed. There only unlink() ends it; here the
-//            creator's last copy does, so keep one until the receiver has opened it.
+//            machine's, and whoever is tracked unlinks it at exit, others' segments as well; here
+//            it is the program's own, and no `track` is needed. There only unlink() ends it; here
+//            the creator's last copy does, so keep one until the receiver has opened it.
 class SharedMemory {
  public:
   // All bytes are zero. Without a name it gets one that is unique. Size: 1 and up.

@@ -82,8 +82,7 @@ Stream::Pull puller(F function, In&& input) {
 // Processes  one. In a child of fork it is nothing.
 // Destructor terminates.
 // Source     Python's multiprocessing.Pool, where a worker's death hangs it, map swallows all
-// input,
-//            a running task can't be ended, and join may never return.
+//            input, a running task can't be ended, and join may never return.
 class Pool {
  public:
   explicit Pool(int workers = 0);  // 0: cores_of_pools()

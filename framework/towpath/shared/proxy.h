@@ -25,8 +25,7 @@ namespace towpath {
 //            library as themselves, others as RemoteError; remote_of() has type, message, trace.
 //            Closed: the manager has ended, or the object. Invalid: the result is of another type.
 // Deaths     of a process that has proxies: they are gone with it, and what it held by them is
-// given
-//            back. Of the manager: Closed, which names it, also in calls that wait.
+//            given back. Of the manager: Closed, which names it, also in calls that wait.
 // Threads    any.
 // Fork       a child has its parent's proxies, if the object lives when it first uses them.
 // Trust      a proxy that is sent holds no key that another program could use; there the receiver
