@@ -188,7 +188,8 @@ def library(rounds):
         peer_program(program)
     for group, title in (("A", "64-byte messages, records/s"), ("B", "round trip of 64 bytes, µs (p50, p99)"),
                          ("C", "frames of 6 MB, frames/s and GB/s"), ("D", "tasks of a pool, tasks/s"),
-                         ("S", "start of a process, ms")):
+                         ("S", "start of a process, ms"),
+                         ("L", "costs beside what there is of something, per second")):
         print(f"bench: group {group}: {title}", file=sys.stderr)
         # Peers that need packages beyond Debian's python3 are left out.
         table = subprocess.run([PYTHON, PEERS / "runset.py", group, str(rounds), r"^(?!.*(pyzmq|joblib|numpy|Python shared_memory|Queue of bytes)).*$"],

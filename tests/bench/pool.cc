@@ -1,7 +1,6 @@
-// A Pool of two workers and trivial tasks (x * x), measured as the peers' pypool.py measures
-// Python's; prints tasks/s (of start: ms).
-// usage: pool MODE [COUNT]
-//   map [CHUNK]   Pool.map over COUNT integers
+// A Pool (of two workers unless said) and trivial tasks (x * x), measured as the peers' pypool.py
+// measures Python's; prints tasks/s (of start: ms). usage: pool MODE [COUNT [CHUNK [WORKERS]]]
+//   map           Pool.map over COUNT integers, in chunks of CHUNK (0: measured)
 //   imap          walked to the end; also prints the growth of this process in MiB
 //   unordered     imap_unordered
 //   apply_async   one future a task
@@ -58,7 +57,8 @@ int main(int argc, char** argv) {
     std::printf("%.3f\n", std::chrono::duration<double, std::milli>(now() - begin).count());
     return 0;
   }
-  Pool pool(2);
+  const int workers = argc > 4 ? std::atoi(argv[4]) : 2;
+  Pool pool(workers);
   towpath::Executor executor(2);
   pool.map(square, std::views::iota(0, 100));
   executor.submit(square, 1).get();

@@ -2,6 +2,8 @@
 // usage: queue MODE COUNT
 //   items          64 bytes as MessagePack, one putter, one getter; prints items/s
 //   items-N        N putters, N getters
+//   queues-N       N queues, each with a getter; one process puts a thousand in each in turn
+//                  (one each in turn would measure how long it takes to wake a process)
 //   joinable       a JoinableQueue, with a task_done() each
 //   bounded        maxsize 100
 //   ping           64 bytes there and back through two queues; prints p50 and p99 in µs
@@ -90,6 +92,29 @@ void run_items(int64_t count, int pairs, size_t maxsize) {
   std::printf("%.0f\n", static_cast<double>(count) / seconds(Clock::now() - begin));
 }
 
+void run_queues(int64_t count, int number) {
+  Queue<uint64_t> done;
+  std::vector<Queue<std::string>> queues;
+  std::vector<Process> getters;
+  const int64_t block = 1'000;
+  const int64_t blocks = std::max<int64_t>(1, count / number / block);
+  const int64_t each = blocks * block;
+  for (int i = 0; i < number; ++i) {
+    queues.emplace_back();
+    getters.emplace_back(&get_items, queues.back(), each, done).start();
+  }
+  for (int i = 0; i < number; ++i) done.get();
+  const std::string item(64, 'x');
+  const auto begin = Clock::now();
+  for (int64_t i = 0; i < blocks; ++i) {
+    for (Queue<std::string>& queue : queues) {
+      for (int64_t j = 0; j < block; ++j) queue.put(item);
+    }
+  }
+  for (int i = 0; i < number; ++i) done.get();
+  std::printf("%.0f\n", static_cast<double>(each * number) / seconds(Clock::now() - begin));
+}
+
 void run_joinable(int64_t count) {
   JoinableQueue<std::string> queue;
   Queue<uint64_t> done;
@@ -142,6 +167,8 @@ int main(int argc, char** argv) {
     run_items(count, 1, 0);
   } else if (mode.starts_with("items-")) {
     run_items(count, std::max(1, std::atoi(mode.c_str() + 6)), 0);
+  } else if (mode.starts_with("queues-")) {
+    run_queues(count, std::max(1, std::atoi(mode.c_str() + 7)));
   } else if (mode == "bounded") {
     run_items(count, 1, 100);
   } else if (mode == "joinable") {
@@ -151,7 +178,7 @@ int main(int argc, char** argv) {
   } else if (mode == "frames") {
     run_frames(count);
   } else {
-    std::fputs("usage: queue items|items-N|bounded|joinable|ping|frames COUNT\n", stderr);
+    std::fputs("usage: queue items|items-N|queues-N|bounded|joinable|ping|frames COUNT\n", stderr);
     return 2;
   }
   return 0;
