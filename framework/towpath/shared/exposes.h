@@ -26,6 +26,8 @@ class Exposes;
 //       type.constructor<int64_t>().method<&Counter::add>("add");
 //     }
 //   };
+//
+// A method that calls its own object by a proxy waits for itself, unless the type is concurrent().
 template <class T>
 concept Exposed = requires(Exposes<T>& type) {
   T::expose(type);

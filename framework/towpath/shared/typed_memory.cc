@@ -58,9 +58,13 @@ TypedMemory TypedMemory::create(const Type& type, int64_t count, With with) {
     throw Invalid(format("{}: a size of {}, of {} bytes each", type.text(), count, type.size));
   }
   const uint64_t bytes = sizeof(Head) + elements * type.size;
-  TypedMemory made = with == With::kLock
-                         ? TypedMemory({{}, RLock::with_memory(bytes)})
-                         : TypedMemory({SessionFile::create(kKind, bytes), std::nullopt});
+  Place place;
+  if (with == With::kLock) {
+    place.lock = RLock::with_memory(bytes);
+  } else {
+    place.file = SessionFile::create(kKind, bytes);
+  }
+  TypedMemory made(std::move(place));
   made.count_ = elements;
   made.head_->shape = static_cast<uint32_t>(type.shape);
   made.head_->count = elements;
@@ -70,9 +74,13 @@ TypedMemory TypedMemory::create(const Type& type, int64_t count, With with) {
 }
 
 TypedMemory TypedMemory::open(const Type& type, const Handle& handle) {
-  TypedMemory opened = handle.name.starts_with("rlock-")
-                           ? TypedMemory({{}, RLock::open(handle)})
-                           : TypedMemory({SessionFile::open(kKind, handle), std::nullopt});
+  Place place;
+  if (handle.name.starts_with("rlock-")) {
+    place.lock = RLock::open(handle);
+  } else {
+    place.file = SessionFile::open(kKind, handle);
+  }
+  TypedMemory opened(std::move(place));
   const Head& head = *opened.head_;
   // The count is read once: what another process writes there later moves nothing here.
   opened.count_ = head.count;
