@@ -15,6 +15,8 @@
 #include "towpath/process/method.h"
 #include "towpath/process/process.h"
 #include "towpath/process/this_process.h"
+#include "towpath/shared/array.h"
+#include "towpath/shared/value.h"
 #include "towpath/sync/barrier.h"
 #include "towpath/sync/condition.h"
 #include "towpath/sync/event.h"
@@ -90,6 +92,15 @@ class Context {
   towpath::Barrier Barrier(int parties, towpath::Barrier::Action action = nullptr,
                            Millis timeout = kForever) const {
     return towpath::Barrier(parties, action, timeout);
+  }
+
+  template <Shareable T>
+  towpath::Value<T> Value(const T& value = T{}) const {
+    return towpath::Value<T>(value);
+  }
+  template <Shareable T, class Values>  // how many, or a range of them
+  towpath::Array<T> Array(Values&& values) const {
+    return towpath::Array<T>(std::forward<Values>(values));
   }
 
   int cpu_count() const { return towpath::cpu_count(); }

@@ -103,6 +103,23 @@ TEST_CASE("Context: what one makes works in the processes of another") {
   }
 }
 
+TEST_CASE("Context: what is made only as an argument is there for the child") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    const Context context = get_context(method);
+    auto process = context.Process(
+        [](Lock lock, Queue<int> queue, Value<int> value) {
+          const Lock::Guard guard = lock.guard(kSoon);
+          queue.put(value.get());
+          if (queue.get(kSoon) != 7) throw std::runtime_error("the value");
+        },
+        context.Lock(), context.Queue<int>(), context.Value<int>(7));
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+  }
+}
+
 TEST_CASE("Context: it hands out all that the library has") {
   const Context context = get_context("forkserver");
   auto [a, b] = context.Pipe();
@@ -124,6 +141,8 @@ TEST_CASE("Context: it hands out all that the library has") {
   REQUIRE(condition.acquire(kSoon));
   CHECK(condition.notify_all() == 0);
   CHECK(context.Barrier(1).wait() == 0);
+  CHECK(context.Value<double>(1.5).get() == 1.5);
+  CHECK(context.Array<int>(3).size() == 3);
   CHECK(context.cpu_count() == cpu_count());
   CHECK(context.current_process().name() == "MainProcess");
   CHECK_FALSE(context.parent_process().has_value());

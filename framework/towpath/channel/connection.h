@@ -60,6 +60,7 @@ class Connection {
     encode(message.encoder(), value);
     message.send();
   }
+  void send(const char* text, Millis timeout = kForever) { send(std::string(text), timeout); }
   template <Sendable T = Object>
   T recv(Millis timeout = kForever) {
     return receive(timeout).as<T>();

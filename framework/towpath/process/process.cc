@@ -77,7 +77,8 @@ void Process::start() {
   children::prepare();
   s.child = std::make_shared<ChildState>(std::move(facts), start_child(s.options, method, s.call));
   children::add(s.child);
-  s.call = {};
+  s.call.arguments = {};
+  s.call.descriptors.clear();  // what is named stays for the child to open
 }
 
 bool Process::join(Millis timeout) { return started("join").ended(timeout); }

@@ -15,7 +15,8 @@ namespace towpath {
 // A function that runs in an operating-system process of its own.
 //
 // Arguments  are encoded when the Process is made, and arrive as equal values. A Descriptor among
-//            them arrives as an open descriptor.
+//            them arrives as an open descriptor. Locks, queues and shared memory among them live
+//            at least as long as this object, so that the child finds them.
 // Child      stdin is /dev/null; stdout, stderr and working directory are the parent's. It ignores
 //            SIGINT (Ctrl-C reaches the whole group, and the parent decides); other signals have
 //            their default action. By kForkserver and kSpawn it has no other descriptor of the

@@ -1,5 +1,6 @@
 #pragma once
 #include <concepts>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "towpath/base/handle.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/channel/descriptor.h"
 #include "towpath/message/codec.h"
@@ -37,9 +39,23 @@ struct Call {
   Thunk thunk = nullptr;
   std::string arguments;
   std::vector<PrivateFd> descriptors;  // of its child alone, not of one that is forked meanwhile
+  // Copies of the arguments that are names, such as locks and queues: while they live, the child
+  // finds what they name.
+  std::vector<std::shared_ptr<const void>> named;
 };
 
 namespace call {
+
+// Ends with its last copy here: what has a handle, and what has one inside and a lock beside it.
+template <class T>
+concept Named = std::copy_constructible<T> &&(HasHandle<T> || requires(const T& object) {
+  { object.get_obj() } -> HasHandle;
+});
+
+template <class T>
+void keep_named(Call& call, const T& argument) {
+  if constexpr (Named<T>) call.named.push_back(std::make_shared<const T>(argument));
+}
 
 // What holds an argument while it travels: views and C strings travel as the text they show.
 template <class P>
@@ -76,9 +92,14 @@ Call make(R (*function)(P...), A&&... args) {
       "a parameter's type can't travel as MessagePack: give it TOWPATH_FIELDS or a Codec");
   OutgoingDescriptors descriptors;
   Encoder out;
+  Call call{reinterpret_cast<Call::Function>(function), &thunk<R, P...>, {}, {}, {}};
   out.array(sizeof...(P));
-  (encode(out, static_cast<const Stored<P>&>(Stored<P>(std::forward<A>(args)))), ...);
-  Call call{reinterpret_cast<Call::Function>(function), &thunk<R, P...>, out.take(), {}};
+  const auto add = [&](const auto& argument) {
+    encode(out, argument);
+    keep_named(call, argument);
+  };
+  (add(Stored<P>(std::forward<A>(args))), ...);
+  call.arguments = out.take();
   for (UniqueFd& fd : descriptors.take()) call.descriptors.emplace_back(std::move(fd));
   return call;
 }

@@ -5,6 +5,12 @@
 
 namespace towpath {
 
+ValueLock::ValueLock(const ValueLock&) = default;
+ValueLock::ValueLock(ValueLock&&) noexcept = default;
+ValueLock& ValueLock::operator=(const ValueLock&) = default;
+ValueLock& ValueLock::operator=(ValueLock&&) noexcept = default;
+ValueLock::~ValueLock() = default;
+
 ValueLock ValueLock::open(const Handle& handle) {
   if (handle.name.starts_with("rlock-")) return ValueLock(RLock::open(handle));
   return ValueLock(Lock::open(handle));

@@ -16,6 +16,12 @@ class ValueLock {
  public:
   explicit ValueLock(RLock lock) : lock_(std::move(lock)) {}
   explicit ValueLock(Lock lock) : lock_(std::move(lock)) {}
+  // Not inline: g++ 12 warns of a moved variant where users' targets take a Value.
+  ValueLock(const ValueLock&);
+  ValueLock(ValueLock&&) noexcept;
+  ValueLock& operator=(const ValueLock&);
+  ValueLock& operator=(ValueLock&&) noexcept;
+  ~ValueLock();
   // Invalid: no lock.
   static ValueLock open(const Handle& handle);
   const Handle& handle() const;
