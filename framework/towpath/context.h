@@ -16,6 +16,7 @@
 #include "towpath/process/process.h"
 #include "towpath/process/this_process.h"
 #include "towpath/shared/array.h"
+#include "towpath/shared/manager.h"
 #include "towpath/shared/value.h"
 #include "towpath/sync/barrier.h"
 #include "towpath/sync/condition.h"
@@ -29,7 +30,8 @@ namespace towpath {
 // A start method, with all of the library under it: a library takes one, so that it neither relies
 // on the program's default nor changes it. Contexts stand side by side.
 //
-// Objects    a Process and a Pool start their processes by the context's method. All else is the
+// Objects    a Process, a Pool and a Manager start their processes by the context's method. All
+// else is the
 //            same in every context, and what one made works in processes of another: Towpath's
 //            locks and queues are names that any process of the program opens. (Python refuses a
 //            lock of the fork context in a spawned process: such a lock has no name.)
@@ -94,6 +96,10 @@ class Context {
     return towpath::Barrier(parties, action, timeout);
   }
 
+  towpath::Manager Manager(ManagerOptions options = {}) const {
+    options.method = only(options.method);
+    return towpath::Manager(std::move(options));
+  }
   template <Shareable T>
   towpath::Value<T> Value(const T& value = T{}) const {
     return towpath::Value<T>(value);

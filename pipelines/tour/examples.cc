@@ -41,6 +41,8 @@ std::span<const Example> examples() {
       {"one_end_two_users", "two users of one end of a pipe", &one_end_two_users},
       {"hello_lines", "ten processes print lines that stay whole", &hello_lines},
       {"value_array", "a number, an array and a struct in shared memory", &value_array},
+      {"manager", "a dict and a list that processes change together", &manager},
+      {"remote_manager", "the same over TCP, for who knows the key", &remote_manager},
       {"join_before_get", "a megabyte is put, and the process joined first", &join_before_get},
       {"guidelines", "zombies, stdin, globals, and what force leaves behind", &guidelines},
       {"logging_errors", "the log's form; errors by what the caller can do", &logging_errors},

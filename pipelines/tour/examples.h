@@ -32,6 +32,8 @@ void any_values();
 void one_end_two_users();
 void hello_lines();
 void value_array();
+void manager();
+void remote_manager();
 void join_before_get();
 void guidelines();
 void logging_errors();

@@ -151,11 +151,15 @@ TEST_CASE("Context: it hands out all that the library has") {
 }
 
 // The last, as a pool's thread ends fork for this process.
-TEST_CASE("Context: its pools are of its method") {
+TEST_CASE("Context: its pools and managers are of its method") {
   for (const Method method : methods()) {
     CAPTURE(method_name(method));
     Pool pool = get_context(method).Pool(2);
     CHECK(pool.map(&square, std::vector{3, 4, 5}) == std::vector{9, 16, 25});
+    Manager manager = get_context(method).Manager();
+    auto list = manager.list<int>({1, 2});
+    list.append(3);
+    CHECK(list.values() == std::vector{1, 2, 3});
     Executor executor = get_context(method).Executor({.workers = 1});
     CHECK(executor.submit(&square, 6).get(kSoon) == 36);
   }

@@ -94,7 +94,7 @@ Call make(R (*function)(P...), A&&... args) {
   Encoder out;
   Call call{reinterpret_cast<Call::Function>(function), &thunk<R, P...>, {}, {}, {}};
   out.array(sizeof...(P));
-  const auto add = [&](const auto& argument) {
+  [[maybe_unused]] const auto add = [&](const auto& argument) {
     encode(out, argument);
     keep_named(call, argument);
   };
