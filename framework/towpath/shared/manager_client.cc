@@ -109,7 +109,8 @@ std::unique_ptr<ManagerClient::Line> ManagerClient::connect(bool lease, Millis t
     Connection::Received reply = line->connection.receive(deadline.left());
     Decoder in(reply.bytes());
     read_reply(in, where_.address);
-    server_ = decode<Welcome>(in);
+    auto welcome = decode<Welcome>(in);
+    if (lease) server_ = std::move(welcome);  // before other threads know of this
   } catch (const Empty&) {
     throw Timeout(format("the manager at {} does not answer", where_.address));
   }
