@@ -2,6 +2,7 @@ import os
 import sys
 from multiprocessing import Event, Lock, Process, Queue, active_children, get_context
 from multiprocessing.connection import wait
+from queue import Empty
 
 flag = 1
 
@@ -43,4 +44,8 @@ if __name__ == "__main__":
     free = lock.acquire(timeout=0.5)  # Python's lock is held for ever
     print("the lock is free, its owner died:", "yes" if free else "no")
     queue.put(2)
-    print("the queue works:", queue.get())
+    queue.cancel_join_thread()  # a process ended in the midst of put leaves the queue locked
+    try:
+        print("the queue works:", queue.get(timeout=2))
+    except Empty:
+        print("the queue works: no")

@@ -4,24 +4,12 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "pipelines/tour"
 BUILD = pathlib.Path(os.environ.get("TOWPATH_BUILD", ROOT / "build/release"))
 PROGRAM = BUILD / "bin/towpath-tour"
-# Where Python prints something else, and why.
-PYTHON_DIFFERS = {
-    "exceptions": "its traceback is of its own form, and does not travel",
-    "good_practice": "its log has other words",
-    "guidelines": "a lock of a killed process is never free again",
-    "join_before_get": "join waits for what nobody takes",
-    "logging_errors": "its log has other words, and a wrong key ends accept()",
-    "main_guard": "its error is for a missing guard, which can't be shown in one file",
-    "pool_worker_names": "a pool has no name",
-    "start_methods": "its errors have other words",
-}
 
 
 def run(*arguments):
@@ -83,20 +71,6 @@ class Tour(unittest.TestCase):
         for suffix in (".cc", ".py", ".txt"):
             files = {path.stem for path in FOLDER.glob(f"*{suffix}")} - {"main", "examples", "page"}
             self.assertEqual(set(listed), files, suffix)
-
-    def test_the_python_side_prints_the_same_where_it_can(self):
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
-        for name in names():
-            with self.subTest(name):
-                self.assertIn('if __name__ == "__main__":', (FOLDER / f"{name}.py").read_text())
-                result = subprocess.run([sys.executable, FOLDER / f"{name}.py"], capture_output=True,
-                                        text=True, timeout=120, env=environment)
-                self.assertEqual(0, result.returncode, result.stderr)
-                why = differences((FOLDER / f"{name}.txt").read_text(), result.stdout)
-                if name in PYTHON_DIFFERS:
-                    self.assertIsNotNone(why, f"it is the same: not as we say, {PYTHON_DIFFERS[name]}")
-                else:
-                    self.assertIsNone(why, f"{why}\n{result.stdout}\n{result.stderr}")
 
     def test_the_page_sets_every_example_side_by_side(self):
         page = (BUILD / "docs/tour.html").read_text()
