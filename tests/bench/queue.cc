@@ -1,5 +1,6 @@
 // A Queue between two processes, measured as the peers' programs measure theirs.
-// usage: queue MODE COUNT
+// usage: queue [zmq-]MODE COUNT
+//   zmq-           over ZeroMQ, by way of the hub, not in shared memory
 //   items          64 bytes as MessagePack, one putter, one getter; prints items/s
 //   items-N        N putters, N getters
 //   queues-N       N queues, each with a getter; one process puts a thousand in each in turn
@@ -30,6 +31,9 @@ using towpath::Queue;
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kFrame = size_t{1920} * 1080 * 3;
+
+// Of what is measured; what counts the end of it lies in shared memory in any case.
+towpath::Transport transport = towpath::Transport::kAuto;
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
@@ -78,7 +82,7 @@ void echo(Queue<std::string> from, Queue<std::string> to, int64_t count) {
 }
 
 void run_items(int64_t count, int pairs, size_t maxsize) {
-  Queue<std::string> queue(maxsize);
+  Queue<std::string> queue({.maxsize = maxsize, .transport = transport});
   Queue<uint64_t> done;
   std::vector<Process> getters;
   for (int i = 0; i < pairs; ++i)
@@ -100,7 +104,7 @@ void run_queues(int64_t count, int number) {
   const int64_t blocks = std::max<int64_t>(1, count / number / block);
   const int64_t each = blocks * block;
   for (int i = 0; i < number; ++i) {
-    queues.emplace_back();
+    queues.emplace_back(towpath::QueueOptions{.transport = transport});
     getters.emplace_back(&get_items, queues.back(), each, done).start();
   }
   for (int i = 0; i < number; ++i) done.get();
@@ -116,7 +120,7 @@ void run_queues(int64_t count, int number) {
 }
 
 void run_joinable(int64_t count) {
-  JoinableQueue<std::string> queue;
+  JoinableQueue<std::string> queue({.transport = transport});
   Queue<uint64_t> done;
   Process getter(&get_tasks, queue, count, done);
   getter.start();
@@ -128,7 +132,7 @@ void run_joinable(int64_t count) {
 }
 
 void run_ping(int64_t count) {
-  Queue<std::string> there, back;
+  Queue<std::string> there({.transport = transport}), back({.transport = transport});
   Process peer(&echo, there, back, count);
   peer.start();
   const std::string item(64, 'x');
@@ -144,7 +148,7 @@ void run_ping(int64_t count) {
 }
 
 void run_frames(int64_t count) {
-  Queue<std::string> queue(4);
+  Queue<std::string> queue({.maxsize = 4, .transport = transport});
   Queue<uint64_t> done;
   Process getter(&get_frames, queue, count, done);
   getter.start();
@@ -161,7 +165,11 @@ void run_frames(int64_t count) {
 
 int main(int argc, char** argv) {
   towpath::init(argc, argv);
-  const std::string mode = argc > 1 ? argv[1] : "";
+  std::string mode = argc > 1 ? argv[1] : "";
+  if (mode.starts_with("zmq-")) {
+    mode.erase(0, 4);
+    transport = towpath::Transport::kZeroMq;
+  }
   const int64_t count = argc > 2 ? std::atoll(argv[2]) : 0;
   if (mode == "items") {
     run_items(count, 1, 0);
@@ -178,7 +186,8 @@ int main(int argc, char** argv) {
   } else if (mode == "frames") {
     run_frames(count);
   } else {
-    std::fputs("usage: queue items|items-N|queues-N|bounded|joinable|ping|frames COUNT\n", stderr);
+    std::fputs("usage: queue [zmq-]items|items-N|queues-N|bounded|joinable|ping|frames COUNT\n",
+               stderr);
     return 2;
   }
   return 0;

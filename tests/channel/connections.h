@@ -6,11 +6,7 @@
 #include "helpers.h"
 #include "towpath/channel/connection.h"
 #include "towpath/process/method.h"
-
-// All that a Connection promises is tested over each of these.
-inline std::vector<towpath::Transport> transports() {
-  return {towpath::Transport::kSharedMemory, towpath::Transport::kZeroMq};
-}
+#include "transports.h"
 
 // The start methods that this process may use: fork only while it has one thread.
 inline std::vector<towpath::Method> methods() {

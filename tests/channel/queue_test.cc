@@ -17,6 +17,7 @@
 #include "towpath/channel/descriptor.h"
 #include "towpath/channel/queue_memory.h"
 #include "towpath/channel/wait.h"
+#include "transports.h"
 
 using namespace towpath;
 
@@ -34,7 +35,7 @@ struct Point {
 size_t queue_files() {
   const auto files = std::filesystem::directory_iterator(program_session().folder());
   return static_cast<size_t>(std::count_if(begin(files), end(files), [](const auto& entry) {
-    return entry.path().filename().string().starts_with("queue-");
+    return entry.path().filename().string().find("queue-") != std::string::npos;
   }));
 }
 
@@ -47,7 +48,8 @@ uint64_t bytes_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("Queue: items come out in the order in which they were put") {
-  Queue<int> queue;
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<int> queue({.transport = transport});
   CHECK(queue.empty());
   for (int i = 2; i <= 5; ++i) queue.put(i);
   CHECK(queue.qsize() == 4);
@@ -61,7 +63,8 @@ TEST_CASE("Queue: items come out in the order in which they were put") {
 }
 
 TEST_CASE("Queue: put waits at maxsize, and there is Full in time") {
-  Queue<int> queue(6);
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<int> queue({.maxsize = 6, .transport = transport});
   for (int i = 0; i < 6; ++i) queue.put_nowait(i);
   CHECK(queue.full());
   CHECK_THROWS_AS(queue.put_nowait(6), Full);
@@ -77,20 +80,22 @@ TEST_CASE("Queue: put waits at maxsize, and there is Full in time") {
 }
 
 TEST_CASE("Queue: any type arrives equal") {
-  Queue queue;  // of Objects
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<> queue({.transport = transport});  // of Objects
   queue.put(Object(std::vector<Object>{Object(42), Object(), Object("данные"), Object(true)}));
   const Object arrived = queue.get();
   CHECK(arrived.as_array().at(0).as_int() == 42);
   CHECK(arrived.as_array().at(1).is_nil());
   CHECK(arrived.as_array().at(2).as_string() == "данные");
   CHECK(arrived.as_array().at(3).as_bool());
-  Queue<Point> points;
+  Queue<Point> points({.transport = transport});
   points.put({3, -4});
   CHECK(points.get().y == -4);
 }
 
 TEST_CASE("Queue: what can't be serialised throws in put and moves nothing") {
-  Queue<std::optional<Descriptor>> queue(2);
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<std::optional<Descriptor>> queue({.maxsize = 2, .transport = transport});
   queue.put(std::nullopt);
   CHECK_THROWS_AS(queue.put(Descriptor{0}), NotSerialisable);
   CHECK(queue.qsize() == 1);
@@ -102,7 +107,8 @@ TEST_CASE("Queue: what can't be serialised throws in put and moves nothing") {
 }
 
 TEST_CASE("Queue: an item of another type is Invalid and the next one arrives") {
-  Queue<std::string> strings;
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<std::string> strings({.transport = transport});
   Queue<int> ints = Queue<int>::open(strings.handle());
   strings.put("seven");
   ints.put(7);
@@ -120,7 +126,8 @@ TEST_CASE("Queue: an item of another type is Invalid and the next one arrives") 
 }
 
 TEST_CASE("Queue: items of all sizes arrive whole") {
-  Queue<std::string> queue;
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<std::string> queue({.transport = transport});
   std::vector<size_t> sizes{0, 1, 7, 8, 9, 4096, 1'000'000, 6'220'800};
   for (size_t near = 65'500; near <= 65'545; ++near) sizes.push_back(near);
   for (const size_t size : sizes) {
@@ -135,14 +142,17 @@ TEST_CASE("Queue: items of all sizes arrive whole") {
 }
 
 TEST_CASE("Queue: does what a deque does") {
+  const Transport transport = GENERATE(from_range(transports()));
   std::mt19937 random(20'250'101);
-  Queue<std::string> queue(300);
+  Queue<std::string> queue({.maxsize = 300, .transport = transport});
   std::deque<std::string> model;
   const auto below = [&random](size_t n) {
     return std::uniform_int_distribution<size_t>(0, n - 1)(random);
   };
-  for (int step = 0; step < 20'000; ++step) {
-    const bool grows = step / 1'000 % 2 == 0;
+  // Each look at the size of one that is not here takes its time.
+  const int steps = transport == Transport::kZeroMq ? 3'000 : 20'000;
+  for (int step = 0; step < steps; ++step) {
+    const bool grows = step / (steps / 20) % 2 == 0;
     if (below(10) < (grows ? 6U : 4U)) {
       const size_t most = below(50) == 0 ? 200'000 : below(4) == 0 ? 10'000 : 100;
       std::string item(below(most), static_cast<char>('a' + below(26)));
@@ -200,7 +210,8 @@ TEST_CASE("Queue: put waits when its items take all the memory that a queue may 
 }
 
 TEST_CASE("Queue: an object that is closed is Closed and other copies are not") {
-  Queue<int> queue;
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<int> queue({.transport = transport});
   Queue<int> copy = queue;
   queue.put(1);
   queue.close();
@@ -213,7 +224,8 @@ TEST_CASE("Queue: an object that is closed is Closed and other copies are not") 
 }
 
 TEST_CASE("Queue: shut down it gives what is in it and takes no more") {
-  Queue<int> queue(1);
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<int> queue({.maxsize = 1, .transport = transport});
   queue.put(1);
   bool put_closed = false, get_ended = false;
   std::thread putter([&] {
@@ -223,7 +235,7 @@ TEST_CASE("Queue: shut down it gives what is in it and takes no more") {
       put_closed = true;
     }
   });
-  Queue<int> empty;
+  Queue<int> empty({.transport = transport});
   std::thread getter([&] {
     try {
       empty.get();
@@ -244,9 +256,10 @@ TEST_CASE("Queue: shut down it gives what is in it and takes no more") {
 }
 
 TEST_CASE("Queue: threads share an object and lose nothing") {
+  const Transport transport = GENERATE(from_range(transports()));
   constexpr int kThreads = 4;
   constexpr int kEach = 5'000;
-  Queue<int> queue(50);
+  Queue<int> queue({.maxsize = 50, .transport = transport});
   std::vector<std::thread> threads;
   std::vector<std::vector<int>> got(kThreads);
   for (int t = 0; t < kThreads; ++t) {
@@ -274,14 +287,15 @@ TEST_CASE("Queue: threads share an object and lose nothing") {
 }
 
 TEST_CASE("Queue: its descriptor is readable while there is something to get") {
-  Queue<int> queue;
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<int> queue({.transport = transport});
   queue.put(1);
   const int fd = queue.fileno();
   CHECK(queue.fileno() == fd);
   CHECK(wait_readable(fd, kNow));
   queue.put(2);
   queue.get();
-  CHECK(wait_readable(fd, kNow));
+  CHECK(wait_readable(fd, transport == Transport::kZeroMq ? kSoon : kNow));
   queue.get();
   CHECK_FALSE(wait_readable(fd, kNow));
   CHECK_FALSE(queue.poll());
@@ -316,7 +330,8 @@ TEST_CASE("Queue: memory that was overwritten is Invalid and no crash") {
 }
 
 TEST_CASE("Queue: can be waited for beside others") {
-  Queue<int> queue, other;
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<int> queue({.transport = transport}), other({.transport = transport});
   const PipeEnds pipe;
   CHECK(wait({queue, other, pipe.read.get()}, kShort).empty());
   other.put(1);
@@ -330,10 +345,11 @@ TEST_CASE("Queue: can be waited for beside others") {
 }
 
 TEST_CASE("Queue: it ends with the last copy in the process that made it") {
+  const Transport transport = GENERATE(from_range(transports()));
   const size_t before = queue_files();
-  std::optional<Queue<int>> queue(std::in_place);
+  std::optional<Queue<int>> queue(QueueOptions{.transport = transport});
   queue->fileno();
-  CHECK(queue_files() == before + 3);
+  CHECK(queue_files() == before + (transport == Transport::kZeroMq ? 1 : 3));
   const Handle handle = queue->handle();
   std::optional<Queue<int>> copy = Queue<int>::open(handle);
   queue.reset();
@@ -346,7 +362,8 @@ TEST_CASE("Queue: it ends with the last copy in the process that made it") {
 }
 
 TEST_CASE("SimpleQueue: empty is true then false then true") {
-  SimpleQueue<std::string> queue;
+  const Transport transport = GENERATE(from_range(transports()));
+  SimpleQueue<std::string> queue(transport);
   CHECK(queue.empty());
   queue.put("x");
   CHECK_FALSE(queue.empty());
@@ -358,7 +375,8 @@ TEST_CASE("SimpleQueue: empty is true then false then true") {
 }
 
 TEST_CASE("JoinableQueue: join waits for the last task_done") {
-  JoinableQueue<int> queue;
+  const Transport transport = GENERATE(from_range(transports()));
+  JoinableQueue<int> queue({.transport = transport});
   CHECK(queue.join(kNow));
   queue.put(1);
   queue.put(2);
@@ -372,11 +390,12 @@ TEST_CASE("JoinableQueue: join waits for the last task_done") {
   CHECK(queue.join(kSoon));
   other.join();
   CHECK_THROWS_AS(queue.task_done(), Invalid);
-  CHECK_THROWS_AS(JoinableQueue<int>::open(Queue<int>().handle()), Invalid);
+  CHECK_THROWS_AS(JoinableQueue<int>::open(Queue<int>({.transport = transport}).handle()), Invalid);
 }
 
 TEST_CASE("JoinableQueue: items of all sizes are kept until they are done") {
-  JoinableQueue<std::string> queue;
+  const Transport transport = GENERATE(from_range(transports()));
+  JoinableQueue<std::string> queue({.transport = transport});
   for (const size_t size : {0, 10, 1'000, 65'000, 70'000, 2'000'000})
     queue.put(std::string(size, 'x'));
   for (const size_t size : {0, 10, 1'000, 65'000, 70'000, 2'000'000}) {

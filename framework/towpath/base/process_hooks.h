@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,10 @@ struct ProcessHooks {
   // module that holds it is not loaded there.
   std::string (*name_function)(void (*function)()) = nullptr;
   void (*(*find_function)(std::string_view bytes))() = nullptr;
+  // Starts the process behind this program's queues over ZeroMQ. It listens there when this
+  // returns, and ends with the program's session. Its Holder (sync/holder.h). Closed: it ended at
+  // once.
+  uint64_t (*start_hub)(const std::string& address) = nullptr;
 };
 
 void set_process_hooks(const ProcessHooks& hooks);

@@ -11,6 +11,7 @@
 
 #include "towpath/base/clock.h"
 #include "towpath/channel/descriptor.h"
+#include "towpath/channel/transport.h"
 #include "towpath/message/codec.h"
 #include "towpath/message/object.h"
 
@@ -160,9 +161,6 @@ class Connection {
 
   std::unique_ptr<State> state_;
 };
-
-// kAuto: the fastest there is between these two ends.
-enum class Transport : uint8_t { kAuto, kSharedMemory, kZeroMq };
 
 // Two connected ends. Not duplex: the first only receives, the second only sends, as Python has it.
 std::pair<Connection, Connection> Pipe(bool duplex = true, Transport transport = Transport::kAuto);

@@ -108,4 +108,9 @@ std::optional<std::string> Dealer::receive(Millis timeout) {
   return std::exchange(state_->next, std::nullopt);
 }
 
+std::optional<std::string> Dealer::receive_arrived() {
+  state_->fetch();
+  return std::exchange(state_->next, std::nullopt);
+}
+
 }  // namespace towpath

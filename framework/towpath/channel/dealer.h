@@ -29,6 +29,8 @@ class Dealer {
 
   void send(std::string_view bytes);
   std::optional<std::string> receive(Millis timeout = kForever);
+  // What has arrived, without a system call; a connection that has ended shows at the next wait.
+  std::optional<std::string> receive_arrived();
 
   // Waits for a message, or for one of `others` to be readable or hung up, whichever comes first. A
   // message that is there already wins. kMessage: receive(0) gives it.

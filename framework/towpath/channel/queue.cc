@@ -18,4 +18,9 @@ std::shared_ptr<QueueCore> open_joinable(const Handle& handle) {
   return core;
 }
 
+void flush(QueueCore& core, Millis timeout) {
+  if (!core.flush(timeout))
+    throw Timeout(format("flush: {}: the hub did not take all in time", core.handle().name));
+}
+
 }  // namespace towpath::queue

@@ -31,8 +31,14 @@ class Named {
 };
 
 std::shared_ptr<QueueCore> open_joinable(const Handle& handle);
+void flush(QueueCore& core, Millis timeout);
 
 }  // namespace queue
+
+struct QueueOptions {
+  size_t maxsize = 0;
+  Transport transport = Transport::kAuto;  // shared memory
+};
 
 // A first-in first-out channel, many producers to many consumers, threads and processes. A name:
 // copyable, sendable; ends with the last copy in the process that made it, for those who have not
@@ -64,8 +70,9 @@ std::shared_ptr<QueueCore> open_joinable(const Handle& handle);
 template <Sendable T = Object>
 class Queue {
  public:
-  explicit Queue(size_t maxsize = 0)
-      : core_(QueueCore::create({.maxsize = maxsize, .joinable = false})) {}
+  explicit Queue(size_t maxsize = 0) : Queue(QueueOptions{.maxsize = maxsize}) {}
+  explicit Queue(const QueueOptions& options)
+      : core_(QueueCore::create({options.maxsize, false, options.transport})) {}
   static Queue open(const Handle& handle) { return Queue(QueueCore::open(handle)); }
 
   void put(const T& item, Millis timeout = kForever) {
@@ -100,8 +107,9 @@ class Queue {
 
   // This object lets go; other copies are as they were. Twice is once.
   void close() { core_.close(); }
-  // Python's Queue.flush is its thread's; here what was put is in the queue.
-  void flush(Millis = kForever) const { core_("flush"); }
+  // Waits until what this process has put is safe from its death: in shared memory it always is.
+  // Timeout: it is not yet.
+  void flush(Millis timeout = kForever) const { queue::flush(core_("flush"), timeout); }
   // For all processes: nothing more is put, and get() throws EndOfStream behind what is in it.
   void shutdown() { core_("shutdown").shut_down(); }
 
@@ -122,8 +130,9 @@ class Queue {
 template <Sendable T = Object>
 class JoinableQueue : public Queue<T> {
  public:
-  explicit JoinableQueue(size_t maxsize = 0)
-      : Queue<T>(QueueCore::create({.maxsize = maxsize, .joinable = true})) {}
+  explicit JoinableQueue(size_t maxsize = 0) : JoinableQueue(QueueOptions{.maxsize = maxsize}) {}
+  explicit JoinableQueue(const QueueOptions& options)
+      : Queue<T>(QueueCore::create({options.maxsize, true, options.transport})) {}
   static JoinableQueue open(const Handle& handle) {
     return JoinableQueue(queue::open_joinable(handle));
   }
@@ -144,7 +153,8 @@ class JoinableQueue : public Queue<T> {
 template <Sendable T = Object>
 class SimpleQueue {
  public:
-  SimpleQueue() = default;
+  explicit SimpleQueue(Transport transport = Transport::kAuto)
+      : queue_(QueueOptions{.transport = transport}) {}
   static SimpleQueue open(const Handle& handle) { return SimpleQueue(Queue<T>::open(handle)); }
 
   void put(const T& item) { queue_.put(item); }

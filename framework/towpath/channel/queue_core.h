@@ -1,39 +1,34 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "towpath/base/clock.h"
 #include "towpath/base/handle.h"
+#include "towpath/channel/transport.h"
 #include "towpath/message/codec.h"
 
 namespace towpath {
 
-// The inside of Queue, SimpleQueue and JoinableQueue: bytes in and out of memory that all processes
-// of the program share by name. There is no process, thread or socket behind it.
+// The inside of Queue, SimpleQueue and JoinableQueue: bytes in and out, as one transport moves
+// them: shared_queue.h in shared memory, hub_queue.h over ZeroMQ.
 //
-//   an item    up to 64 KiB   in the stream of records (record_stream.h)
-//              larger         in a slot (item_slots.h); the stream holds the slot's number
-//              of a joinable queue: always in a slot, which keeps it until it is done
-//
-// Deaths     whatever is killed, at whatever instant, the others go on: an item is in the queue or
-//            it was taken. Of a joinable queue what a dead process had taken is delivered again.
-//            Who waits looks for deaths about ten times a second.
-// Threads    any. One object a process, however often it is opened there.
+// Threads    any. One object a process, however often the queue is opened there.
+// Errors     as Queue has them.
 class QueueCore : public std::enable_shared_from_this<QueueCore> {
  public:
   struct Options {
     uint64_t maxsize = 0;
     bool joinable = false;
+    Transport transport = Transport::kAuto;
   };
   static std::shared_ptr<QueueCore> create(const Options& options);
-  // Closed: the queue has ended.
+  // The handle says which transport. Closed: the queue has ended.
   static std::shared_ptr<QueueCore> open(const Handle& handle);
-  ~QueueCore();
-
-  void put(std::string_view bytes, Millis timeout);
+  QueueCore() = default;
+  QueueCore(const QueueCore&) = delete;
+  virtual ~QueueCore() = default;
 
   // One that was taken. Its bytes lie where they are until its end.
   class Item {
@@ -41,7 +36,7 @@ class QueueCore : public std::enable_shared_from_this<QueueCore> {
     Item();
     Item(Item&&) noexcept = default;
     ~Item();
-    std::string_view bytes() const;
+    std::string_view bytes() const { return lies_.data() == nullptr ? small_ : lies_; }
 
     // Invalid: the bytes are not one T.
     template <Sendable T>
@@ -52,47 +47,47 @@ class QueueCore : public std::enable_shared_from_this<QueueCore> {
       return value;
     }
 
+    // For transports: where bytes can be copied to; or where they lie, in a place of a queue's that
+    // is to be given back, or in memory that somebody holds.
+    std::string& small() { return small_; }
+    void lie_in(std::shared_ptr<QueueCore> core, uint32_t place, std::string_view bytes);
+    void lie_in(std::shared_ptr<const std::string> memory, std::string_view bytes);
+
    private:
-    friend class QueueCore;
     [[noreturn]] static void throw_trailing(size_t bytes);
-    std::shared_ptr<QueueCore> core_;  // none: the bytes are in small_
-    uint32_t slot_ = 0;
+    std::shared_ptr<QueueCore> core_;
+    uint32_t place_ = 0;
+    std::shared_ptr<const std::string> memory_;
+    std::string_view lies_;
     std::string small_;
   };
-  Item get(Millis timeout);
-  // True: a get() would not wait.
-  bool poll(Millis timeout);
 
-  uint64_t size();
-  bool empty();
-  bool full();
-  bool joinable() const;
-  void shut_down();
+  virtual void put(std::string_view bytes, Millis timeout) = 0;
+  virtual Item get(Millis timeout) = 0;
+  // True: a get() would not wait.
+  virtual bool poll(Millis timeout) = 0;
+  // Waits until what this process has put is where its death can't reach it. False: not in time.
+  virtual bool flush(Millis timeout) = 0;
+
+  virtual uint64_t size() = 0;
+  virtual uint64_t maxsize() const = 0;
+  bool empty() { return size() == 0; }
+  bool full() { return maxsize() != 0 && size() >= maxsize(); }
+  virtual bool joinable() const = 0;
+  virtual void shut_down() = 0;
 
   // Of a joinable queue.
-  void task_done();
-  bool join(Millis timeout);
+  virtual void task_done() = 0;
+  virtual bool join(Millis timeout) = 0;
 
   // Readable when there is something to get, or it was shut down.
-  int fileno();
+  virtual int fileno() = 0;
 
-  const Handle& handle() const;
+  virtual const Handle& handle() const = 0;
 
- private:
-  struct Shared;
-  struct State;
-  explicit QueueCore(std::unique_ptr<State> state);
-  std::optional<uint32_t> slot_for(std::string_view bytes);
-  bool try_put(std::string_view bytes, std::optional<uint32_t>& slot, const char*& reason);
-  bool try_get(Item& item);
-  bool nothing_to_get();
-  bool look_again();
-  bool give_back_of_dead();
-  void register_holder();
-  void hold(uint32_t slot);
-
-  std::unique_ptr<State> state_;
-  friend struct CoreRegistry;
+ protected:
+  // Gives a place back that an Item lay in.
+  virtual void release(uint32_t) noexcept {}
 };
 
 // An encoder that its thread keeps from one item to the next.

@@ -53,16 +53,21 @@ std::string_view role_name(ExecRole role) {
       return "forkserver";
     case ExecRole::kKeeper:
       return "keeper";
+    case ExecRole::kHub:
+      return "hub";
   }
   throw Bug("a role that does not exist");
 }
 
 constexpr uint64_t bit(int signal) { return uint64_t{1} << (signal - 1); }
 
-// Ctrl-C reaches the whole group, and the parent decides what it means. The keeper must outlive
-// whatever ends its owner, from its first moment.
+// Keeper and hub serve a whole session: they must outlive whatever ends the process that started
+// them, from their first moment.
+bool serves_session(ExecRole role) { return role == ExecRole::kKeeper || role == ExecRole::kHub; }
+
+// Ctrl-C reaches the whole group, and the parent decides what it means.
 uint64_t ignored_by(ExecRole role) {
-  if (role != ExecRole::kKeeper) return bit(SIGINT);
+  if (!serves_session(role)) return bit(SIGINT);
   return bit(SIGINT) | bit(SIGTERM) | bit(SIGHUP) | bit(SIGQUIT) | bit(SIGPIPE);
 }
 
@@ -166,13 +171,8 @@ Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
   const std::array<const char*, 5> argv{program_name().value().c_str(), kMark, role_text.c_str(),
                                         title_space.c_str(), nullptr};
   const Stack stack;
-  Plan plan{argv.data(),
-            environ,
-            line,
-            null.get(),
-            stack.top(),
-            ignored_by(role),
-            role == ExecRole::kKeeper};
+  Plan plan{argv.data(),         environ, line, null.get(), stack.top(), ignored_by(role),
+            serves_session(role)};
   // A handler that ran in the clone would run in this process's memory.
   sigset_t all, before;
   ::sigfillset(&all);
@@ -200,7 +200,8 @@ Marked parse_mark(int argc, char** argv) {
     throw Invalid(
         format("{} is for processes that Towpath starts, not for the command line", kMark));
   }
-  for (const ExecRole role : {ExecRole::kChild, ExecRole::kForkserver, ExecRole::kKeeper}) {
+  for (const ExecRole role :
+       {ExecRole::kChild, ExecRole::kForkserver, ExecRole::kKeeper, ExecRole::kHub}) {
     if (argv[2] == role_name(role)) return {role, UniqueFd(kLine)};
   }
   throw Invalid(format("{} {}: no such role", kMark, argv[2]));

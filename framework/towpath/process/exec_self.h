@@ -6,7 +6,7 @@
 namespace towpath {
 
 // What a process that executes this program's file again is there for.
-enum class ExecRole { kChild, kForkserver, kKeeper };
+enum class ExecRole { kChild, kForkserver, kKeeper, kHub };
 
 struct Launched {
   pid_t pid = 0;
@@ -21,8 +21,8 @@ enum class Parenthood {
 
 // Executes this program's file again in a new process that has no descriptor but the standard
 // streams (stdin from /dev/null) and `line`, no blocked signal, and default actions except for
-// SIGINT, which it ignores; a keeper ignores more, in a session of its own. Never copies this
-// process's page tables: a large parent costs nothing. SystemError if it can't be executed.
+// SIGINT, which it ignores; keeper and hub ignore more, in a session of their own. Never copies
+// this process's page tables: a large parent costs nothing. SystemError if it can't be executed.
 Launched exec_self(ExecRole role, int line, Parenthood parenthood);
 
 // init remembers what exec_self needs, and finds the role again in the child.

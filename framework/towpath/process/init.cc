@@ -12,6 +12,7 @@
 #include "towpath/process/code_address.h"
 #include "towpath/process/exec_self.h"
 #include "towpath/process/forkserver.h"
+#include "towpath/process/hub.h"
 #include "towpath/process/job.h"
 #include "towpath/process/keep_folder.h"
 #include "towpath/process/standard_streams.h"
@@ -30,6 +31,8 @@ namespace {
       run_forkserver(std::move(mark.line));
     case ExecRole::kKeeper:
       run_keeper(std::move(mark.line));
+    case ExecRole::kHub:
+      run_hub(std::move(mark.line));
   }
   throw Bug("a role that does not exist");
 }
@@ -47,7 +50,7 @@ void (*find_function(std::string_view bytes))() {
 void init(int argc, char** argv) {
   find_title_space(argc, argv);
   remember_program(argc, argv);
-  set_process_hooks({&keep_folder, &name_function, &find_function});
+  set_process_hooks({&keep_folder, &name_function, &find_function, &start_hub});
   try {
     open_standard_streams();
     if (!is_marked(argc, argv)) {

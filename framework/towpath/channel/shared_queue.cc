@@ -1,0 +1,414 @@
+#include "towpath/channel/shared_queue.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+
+#include "towpath/base/cpu_count.h"
+#include "towpath/base/error.h"
+#include "towpath/base/format.h"
+#include "towpath/base/private_fd.h"
+#include "towpath/channel/held_items.h"
+#include "towpath/channel/item_slots.h"
+#include "towpath/channel/queue_bell.h"
+#include "towpath/channel/queue_memory.h"
+#include "towpath/channel/record_stream.h"
+#include "towpath/channel/wake_word.h"
+#include "towpath/memory/session_file.h"
+
+namespace towpath {
+namespace {
+
+constexpr const char* kKind = "queue";
+constexpr uint64_t kMaxInline = RecordStream::kMaxRecord;
+constexpr size_t kHolders = 512;
+
+// Looks before a getter sleeps, each of some tens of nanoseconds. Where one core does everything
+// nobody can put meanwhile.
+constexpr int kMaxLooks = 64;
+int max_looks() {
+  static const int looks = cpu_count() > 1 ? kMaxLooks : 0;
+  return looks;
+}
+
+void pause_briefly() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+// All zero but for the first two.
+struct SharedQueue::Shared {
+  uint64_t maxsize;
+  uint64_t joinable;
+  std::atomic<uint32_t> shut;
+  QueueBell::State bell;
+  // Putters look at `items`, getters at `room`; both are written only when somebody sleeps.
+  alignas(64) WakeWord items;
+  alignas(64) WakeWord room;
+  alignas(64) WakeWord all_done;
+  // Processes that may hold items of a joinable queue; 0: none.
+  std::array<std::atomic<uint64_t>, kHolders> holders;
+  alignas(64) ItemSlots::State slots;
+  RecordStream::State stream;
+};
+
+struct SharedQueue::State {
+  State(SessionFile it, const Options* options, bool create)
+      : file(std::move(it)),
+        shared(file.as<Shared>()),
+        memory(create ? QueueMemory::create(file.handle()) : QueueMemory::open(file.handle())),
+        slots(shared.slots, memory),
+        stream(shared.stream, memory, slots),
+        bell(shared.bell, file.handle().path() + ".bell"),
+        maker(create ? ::getpid() : 0) {
+    if (options != nullptr) {
+      shared.maxsize = options->maxsize;
+      shared.joinable = options->joinable ? 1 : 0;
+    }
+    maxsize = shared.maxsize;
+    joinable = shared.joinable != 0;
+  }
+  ~State() {
+    if (maker == ::getpid() && bell.watched()) bell.unlink();
+  }
+
+  SessionFile file;
+  Shared& shared;
+  QueueMemory memory;
+  ItemSlots slots;
+  RecordStream stream;
+  QueueBell bell;
+  pid_t maker;
+  uint64_t maxsize = 0;
+  bool joinable = false;
+  std::atomic<int> looks = kMaxLooks;
+
+  struct Held {
+    ItemSlots::Slot slot;
+    uint64_t order;
+  };
+  HeldItems<Held> held;
+  std::mutex mutex;
+  uint32_t registered_in = 0;  // fork_generation() + 1
+
+  const std::string& name() const { return file.handle().name; }
+};
+
+// ── Making ──
+
+SharedQueue::SharedQueue(std::unique_ptr<State> state) : state_(std::move(state)) {}
+SharedQueue::~SharedQueue() = default;
+
+std::unique_ptr<QueueCore> SharedQueue::create(const Options& options) {
+  return std::unique_ptr<QueueCore>(new SharedQueue(
+      std::make_unique<State>(SessionFile::create(kKind, sizeof(Shared)), &options, true)));
+}
+
+std::unique_ptr<QueueCore> SharedQueue::open(const Handle& handle) {
+  return std::unique_ptr<QueueCore>(
+      new SharedQueue(std::make_unique<State>(SessionFile::open(kKind, handle), nullptr, false)));
+}
+
+const Handle& SharedQueue::handle() const { return state_->file.handle(); }
+bool SharedQueue::joinable() const { return state_->joinable; }
+uint64_t SharedQueue::maxsize() const { return state_->maxsize; }
+
+// ── Putting ──
+
+// A slot with the bytes in it; none: there is no room for it now.
+std::optional<uint32_t> SharedQueue::slot_for(std::string_view bytes) {
+  State& s = *state_;
+  if (bytes.size() > ItemSlots::kMaxItem) {
+    throw NotSerialisable(format("put: {}: an item of {} bytes; {} is the most", s.name(),
+                                 bytes.size(), ItemSlots::kMaxItem));
+  }
+  auto slot = s.slots.acquire(bytes.size(), ItemSlots::From::kFree);
+  if (!slot && bytes.size() <= kMaxInline)
+    slot = s.slots.acquire(bytes.size(), ItemSlots::From::kFreeOrNew);
+  if (!slot) {
+    // Before memory is added: there may be some that the dead have left.
+    s.stream.as_reader([&s] { s.stream.as_writer([&s] { s.slots.sweep(!s.joinable); }); });
+    slot = s.slots.acquire(bytes.size(), ItemSlots::From::kFreeOrNew);
+  }
+  if (slot) std::memcpy(s.slots.bytes(*slot), bytes.data(), bytes.size());
+  return slot;
+}
+
+// False, and the reason: there is no room now.
+bool SharedQueue::try_put(std::string_view bytes, std::optional<uint32_t>& slot,
+                          const char*& reason) {
+  State& s = *state_;
+  if (s.shared.shut != 0)
+    throw Closed(format("put: {} was shut down: it takes nothing more", s.name()));
+  const bool in_slot = s.joinable || bytes.size() > kMaxInline;
+  if (in_slot && !slot) {
+    slot = slot_for(bytes);
+    if (!slot) {
+      reason = "its items take all the memory that a queue may have, or /dev/shm is full";
+      return false;
+    }
+  }
+  if (s.bell.watched()) s.bell.ring();
+  RecordStream::Put done =
+      in_slot ? s.stream.put_slot(*slot, s.maxsize) : s.stream.put(bytes, s.maxsize);
+  if (done == RecordStream::Put::kFull) {
+    reason = "it is full";
+    return false;
+  }
+  if (done == RecordStream::Put::kNoRoom) {
+    reason = "its items take all the memory that a queue may have, or /dev/shm is full";
+    return false;
+  }
+  slot.reset();
+  s.shared.items.wake();
+  s.bell.settle([this] { return !nothing_to_get(); });
+  return true;
+}
+
+void SharedQueue::put(std::string_view bytes, Millis timeout) {
+  State& s = *state_;
+  std::optional<uint32_t> slot;
+  const char* reason = "";
+  if (try_put(bytes, slot, reason)) return;
+
+  // A slot that did not get into the queue goes back, also when something throws.
+  struct Unused {
+    ItemSlots& slots;
+    std::optional<uint32_t>& slot;
+    ~Unused() {
+      if (slot) slots.release(*slot);
+    }
+  } const unused{s.slots, slot};
+  Slices slices(timeout);
+  bool slept = false;
+  const auto leave = [&](bool more) {
+    if (slept) s.shared.room.pass_on(more);
+  };
+  for (;;) {
+    // A getter that was killed may have taken one.
+    s.stream.as_reader([] {});
+    if (try_put(bytes, slot, reason)) return leave(true);
+    if (slices.passed()) {
+      leave(true);
+      throw Full(format("put: {}: {}, and no getter made room in time ({} items, maxsize {})",
+                        s.name(), reason, size(), s.maxsize));
+    }
+    const uint32_t seen = s.shared.room.announce();
+    if (try_put(bytes, slot, reason)) return leave(true);
+    s.shared.room.sleep(seen, slices.next());
+    slept = true;
+  }
+}
+
+// ── Getting ──
+
+void SharedQueue::release(uint32_t slot) noexcept {
+  State& s = *state_;
+  // In a child of fork it is its parent's.
+  if (s.joinable || !s.slots.held_by_this_process(slot)) return;
+  try {
+    s.slots.release(slot);
+    s.shared.room.wake();
+  } catch (const Error&) {
+    // Its memory stays taken until the process ends, and is swept then.
+  }
+}
+
+bool SharedQueue::nothing_to_get() {
+  State& s = *state_;
+  return s.shared.shut == 0 && s.slots.given_back() == 0 && s.stream.empty();
+}
+
+// Who gets of a joinable queue is known by then, so that its death is noticed.
+void SharedQueue::register_holder() {
+  State& s = *state_;
+  const std::lock_guard lock(s.mutex);
+  if (s.registered_in == fork_generation() + 1) return;
+  const Holder me = this_process();
+  for (const bool look_for_dead : {false, true}) {
+    if (look_for_dead) give_back_of_dead();
+    for (auto& holder : s.shared.holders) {
+      uint64_t nobody = 0;
+      if (holder != 0 || !holder.compare_exchange_strong(nobody, me)) continue;
+      s.registered_in = fork_generation() + 1;
+      return;
+    }
+  }
+  throw Unsupported(
+      format("get: {}: {} processes get from this JoinableQueue; no more can", s.name(), kHolders));
+}
+
+// What dead processes had got of a joinable queue. True: there is something of that.
+bool SharedQueue::give_back_of_dead() {
+  State& s = *state_;
+  uint32_t count = 0;
+  for (auto& holder : s.shared.holders) {
+    uint64_t who = holder;
+    if (who == 0 || !process_ended(who)) continue;
+    s.stream.as_reader([&] { count += s.slots.give_back(who); });
+    holder.compare_exchange_strong(who, 0);
+  }
+  for (uint32_t i = 0; i < count; ++i) s.shared.items.wake();
+  if (count > 0) s.bell.settle([this] { return !nothing_to_get(); });
+  return s.slots.given_back() != 0;
+}
+
+bool SharedQueue::try_get(Item& item) {
+  State& s = *state_;
+  ItemSlots::Slot slot = 0;
+  bool in_slot = false;
+  if (s.joinable && s.slots.given_back() != 0) {
+    if (const auto first = s.slots.take_given_back()) {
+      slot = *first;
+      in_slot = true;
+    }
+  }
+  if (!in_slot) {
+    const RecordStream::Got got = s.stream.get(item.small(), slot);
+    if (got == RecordStream::Got::kNothing) return false;
+    in_slot = got == RecordStream::Got::kSlot;
+  }
+  if (in_slot) {
+    if (s.joinable) s.held.add({slot, s.slots.order(slot)});
+    item.lie_in(shared_from_this(), slot, {s.slots.bytes(slot), s.slots.size(slot)});
+  }
+  s.shared.room.wake();
+  s.bell.settle([this] { return !nothing_to_get(); });
+  return true;
+}
+
+// Looks for a while, longer when that found something the last times.
+bool SharedQueue::look_again() {
+  std::atomic<int>& looks = state_->looks;
+  const int most = looks.load(std::memory_order_relaxed);
+  for (int look = 0; look < most; ++look) {
+    for (int i = 0; i < 8; ++i) pause_briefly();
+    if (nothing_to_get()) continue;
+    looks.store(std::min(std::max(most, 1) * 2, max_looks()), std::memory_order_relaxed);
+    return true;
+  }
+  looks.store(std::min(std::max(most / 2, kMaxLooks / 16), max_looks()), std::memory_order_relaxed);
+  return false;
+}
+
+QueueCore::Item SharedQueue::get(Millis timeout) {
+  State& s = *state_;
+  Item item;
+  if (s.joinable) register_holder();
+  if (try_get(item)) return item;
+
+  Slices slices(timeout);
+  bool slept = false;
+  // Wakes the next, if there is something for it.
+  const auto leave = [&] {
+    if (slept) s.shared.items.pass_on(!nothing_to_get());
+  };
+  for (bool look_for_dead = true;; look_for_dead = slept) {
+    if (look_for_dead && s.joinable) give_back_of_dead();
+    if (try_get(item)) {
+      leave();
+      return item;
+    }
+    if (s.shared.shut != 0) {
+      leave();
+      throw EndOfStream(format("get: {} was shut down, and is empty", s.name()));
+    }
+    if (slices.passed()) {
+      leave();
+      throw Empty(format("get: nothing came into {} in time", s.name()));
+    }
+    if (look_again()) continue;
+    const uint32_t seen = s.shared.items.announce();
+    if (nothing_to_get()) {
+      s.shared.items.sleep(seen, slices.next());
+      slept = true;
+    }
+  }
+}
+
+bool SharedQueue::poll(Millis timeout) {
+  State& s = *state_;
+  const auto ready = [this, &s] {
+    if (s.joinable) give_back_of_dead();
+    if (!nothing_to_get()) return true;
+    // Who waits for the descriptor looks here: what a killed putter left in it ends.
+    s.bell.settle([this] { return !nothing_to_get(); });
+    return false;
+  };
+  if (ready()) return true;
+  Slices slices(timeout);
+  bool found = false;
+  bool slept = false;
+  while (!found && !slices.passed()) {
+    const uint32_t seen = s.shared.items.announce();
+    if (!nothing_to_get()) break;
+    s.shared.items.sleep(seen, slices.next());
+    slept = true;
+    found = ready();
+  }
+  found = !nothing_to_get();
+  if (slept) s.shared.items.pass_on(found);
+  return found;
+}
+
+// ── The rest ──
+
+uint64_t SharedQueue::size() {
+  State& s = *state_;
+  if (s.joinable) give_back_of_dead();
+  return s.stream.size() + s.slots.given_back();
+}
+
+void SharedQueue::shut_down() {
+  State& s = *state_;
+  s.shared.shut = 1;
+  s.shared.items.wake_all();
+  s.shared.room.wake_all();
+  s.bell.ring();
+}
+
+void SharedQueue::task_done() {
+  State& s = *state_;
+  const auto done = [&s] {
+    s.shared.room.wake();  // for those who want its memory
+    if (s.slots.done() >= s.stream.puts()) s.shared.all_done.wake_all();
+  };
+  while (const auto held = s.held.take()) {
+    // Another process may have said so for it.
+    if (s.slots.finish(held->slot, held->order)) return done();
+  }
+  while (const auto slot = s.slots.first_held()) {
+    if (s.slots.finish(*slot, s.slots.order(*slot))) return done();
+  }
+  throw Invalid(format("task_done: {}: called more often than items were got from it and not done",
+                       s.name()));
+}
+
+bool SharedQueue::join(Millis timeout) {
+  State& s = *state_;
+  Slices slices(timeout);
+  for (;;) {
+    s.stream.as_writer([] {});  // a killed putter may have put one more
+    if (s.slots.done() >= s.stream.puts()) return true;
+    give_back_of_dead();
+    if (slices.passed()) return false;
+    const uint32_t seen = s.shared.all_done.announce();
+    if (s.slots.done() >= s.stream.puts()) return true;
+    s.shared.all_done.sleep(seen, slices.next());
+  }
+}
+
+int SharedQueue::fileno() {
+  return state_->bell.fileno([this] { return !nothing_to_get(); });
+}
+
+}  // namespace towpath

@@ -1,0 +1,234 @@
+// What is of the hub alone: queues over ZeroMQ when it dies, and what it sends ahead.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <thread>
+
+#include "sync/helpers.h"
+#include "towpath/channel/hub_place.h"
+#include "towpath/channel/queue.h"
+
+using namespace towpath;
+
+namespace {
+
+constexpr Millis kNow{0};
+constexpr QueueOptions kZeroMq{.transport = Transport::kZeroMq};
+
+constexpr int kGot = 100;  // by then it is sent more than it gets at a time
+
+void get_some_and_stay(Queue<int> queue, Numbers numbers) {
+  for (int i = 0; i < kGot; ++i) queue.get();
+  queue.flush();
+  numbers[0] = 1;
+  run_for_ever();
+}
+
+void put_one_and_stay(Queue<int> queue, Numbers numbers) {
+  queue.put(0);
+  queue.flush();
+  numbers[0] = 1;
+  run_for_ever();
+}
+
+void put_range(Queue<int> queue, int begin, int end) {
+  for (int i = begin; i < end; ++i) queue.put(i);
+}
+
+void put_and_wait(Queue<int> queue, Queue<int> stays_empty, Numbers numbers) {
+  queue.put(1);
+  queue.flush();
+  numbers[0] = 1;
+  try {
+    stays_empty.get();
+  } catch (const Closed&) {
+    numbers[1] = 1;
+  }
+}
+
+void kill_hub() {
+  const HubPlace hub = running_hub();
+  const UniqueFd ended = hub.open_pidfd();
+  ::kill(hub.pid(), SIGKILL);
+  REQUIRE(wait_readable(ended.get(), kSoon));
+}
+
+// What it threw: "" for nothing.
+template <class Act>
+std::string text_of_closed(Act act) {
+  try {
+    act();
+  } catch (const Closed& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("Hub: one that is killed is Closed and named for all who wait and come") {
+  Queue<int> empty(kZeroMq), full({.maxsize = 1, .transport = Transport::kZeroMq});
+  JoinableQueue<int> tasks(kZeroMq);
+  full.put(1);
+  tasks.put(1);
+  const int watched = empty.fileno();
+  const std::string hub = "hub (pid " + std::to_string(running_hub().pid()) + ")";
+  std::vector<std::string> said(4);
+  std::vector<std::thread> waiting;
+  waiting.emplace_back([&] { said[0] = text_of_closed([&] { empty.get(); }); });
+  waiting.emplace_back([&] { said[1] = text_of_closed([&] { full.put(2); }); });
+  waiting.emplace_back([&] { said[2] = text_of_closed([&] { tasks.join(); }); });
+  waiting.emplace_back([&] { said[3] = text_of_closed([&] { empty.poll(kForever); }); });
+  const Numbers numbers;
+  Children children;
+  children.start(Method::kForkserver, &put_and_wait, tasks, empty, numbers);
+  REQUIRE(await([&] { return numbers[0] == 1; }));
+  kill_hub();
+  for (std::thread& thread : waiting) thread.join();
+  for (const std::string& text : said) {
+    CAPTURE(text);
+    CHECK(text.find(hub) != std::string::npos);
+  }
+  CHECK(await([&] { return numbers[1] == 1; }));
+  CHECK(children.joined());
+  CHECK_THROWS_AS(full.get(kNow), Closed);
+  CHECK_THROWS_AS(full.put(1, kNow), Closed);
+  CHECK_THROWS_AS(full.qsize(), Closed);
+  CHECK_THROWS_AS(empty.poll(), Closed);
+  CHECK(wait_readable(watched, kSoon));  // so that who watches learns it
+  // What is made from now on has another hub.
+  Queue<int> next(kZeroMq);
+  next.put(1);
+  CHECK(next.get(kSoon) == 1);
+  Children others;
+  others.start(Method::kForkserver, &put_range, next, 0, 2);
+  CHECK(others.joined());
+  CHECK(next.get(kSoon) == 0);
+}
+
+TEST_CASE("Hub: a queue whose hub was killed is Closed in a process that never used it") {
+  Queue<int> queue(kZeroMq);
+  queue.put(1);
+  queue.flush();
+  kill_hub();
+  Children children;
+  const Numbers numbers;
+  children.start(
+      Method::kForkserver,
+      [](Queue<int> it, Numbers found) {
+        found[0] = text_of_closed([&] { it.get(); }).empty() ? 1 : 2;
+      },
+      queue, numbers);
+  CHECK(children.joined());
+  CHECK(numbers[0] == 2);
+}
+
+TEST_CASE("Hub: is one process with a name") {
+  Queue<int> queue(kZeroMq);
+  queue.put(1);
+  const HubPlace hub = running_hub();
+  CHECK(running_hub().process == hub.process);
+  const std::string title = file_text("/proc/" + std::to_string(hub.pid()) + "/cmdline");
+  CHECK(title.starts_with("towpath: hub"));
+}
+
+TEST_CASE("Hub: what an ended process has put arrives") {
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    Queue<int> queue(kZeroMq);
+    Children children;
+    children.start(method, &put_range, queue, 0, 20'000);
+    CHECK(children.joined());
+    CHECK(queue.qsize() == 20'000);
+    bool in_order = true;
+    for (int i = 0; i < 20'000; ++i) in_order = queue.get(kSoon) == i && in_order;
+    CHECK(in_order);
+  }
+}
+
+TEST_CASE("Hub: a queue that was made before is used in children of fork") {
+  if (methods().size() < 3) return;  // this process has threads
+  Queue<int> queue(kZeroMq);
+  Children children;
+  children.start(Method::kFork, &put_range, queue, 0, 3);
+  CHECK(children.joined());
+  children.start(Method::kFork, &put_range, queue, 3, 6);
+  CHECK(children.joined());
+  for (int i = 0; i < 6; ++i) CHECK(queue.get(kSoon) == i);
+  CHECK(queue.empty());
+}
+
+TEST_CASE("Hub: what a killed getter was sent ahead goes to others in order") {
+  constexpr int kItems = 5'000;
+  Queue<int> queue(kZeroMq);
+  const Numbers numbers;
+  put_range(queue, 0, kItems);
+  Children children;
+  Process& getter = children.start(Method::kForkserver, &get_some_and_stay, queue, numbers);
+  REQUIRE(await([&] { return numbers[0] == 1; }));
+  getter.kill();
+  getter.join();
+  for (int i = kGot; i < kItems; ++i) REQUIRE(queue.get(kSoon) == i);
+  CHECK(queue.empty());
+}
+
+TEST_CASE("Hub: what a living getter was sent ahead goes to those who wait") {
+  constexpr int kItems = 1'000;
+  Queue<int> queue(kZeroMq);
+  const Numbers numbers;
+  put_range(queue, 0, kItems);
+  Children children;
+  children.start(Method::kForkserver, &get_some_and_stay, queue, numbers);
+  REQUIRE(await([&] { return numbers[0] == 1; }));
+  CHECK(queue.qsize() == kItems - kGot);
+  std::vector<int> rest;
+  for (int i = kGot; i < kItems; ++i) rest.push_back(queue.get(i % 2 == 0 ? kSoon : kNow));
+  CHECK_THROWS_AS(queue.get_nowait(), Empty);
+  std::sort(rest.begin(), rest.end());
+  CHECK(rest.front() == kGot);
+  CHECK(std::adjacent_find(rest.begin(), rest.end()) == rest.end());
+}
+
+TEST_CASE("Hub: what a living getter was sent ahead does not stay behind") {
+  Queue<int> queue(kZeroMq);
+  const Numbers numbers;
+  put_range(queue, 0, 1'000);
+  Children children;
+  children.start(Method::kForkserver, &get_some_and_stay, queue, numbers);
+  REQUIRE(await([&] { return numbers[0] == 1; }));
+  // There is always something else.
+  for (int i = 0; i < 100'000; ++i) {
+    queue.put(1'000 + i);
+    if (queue.get(kSoon) == kGot) return;
+  }
+  FAIL("the first that was left came never");
+}
+
+TEST_CASE("Hub: room that a living putter does not use is there for others") {
+  constexpr size_t kMax = 10;
+  Queue<int> queue({.maxsize = kMax, .transport = Transport::kZeroMq});
+  const Numbers numbers;
+  Children children;
+  for (int i = 0; i < 3; ++i) {
+    numbers[0] = 0;
+    children.start(Method::kForkserver, &put_one_and_stay, queue, numbers);
+    REQUIRE(await([&] { return numbers[0] == 1; }));
+  }
+  for (size_t i = 3; i < kMax; ++i) queue.put_nowait(0);
+  CHECK_THROWS_AS(queue.put_nowait(0), Full);
+  CHECK(queue.full());
+  queue.get();
+  queue.put(0, kSoon);
+  CHECK(queue.full());
+}
+
+TEST_CASE("Hub: a queue ends there when nobody can use it any more") {
+  const Handle handle = Queue<int>(kZeroMq).handle();
+  CHECK_THROWS_AS(Queue<int>::open(handle), Closed);
+  // Thousands come and go.
+  for (int i = 0; i < 2'000; ++i) {
+    Queue<int> queue(kZeroMq);
+    queue.put(i);
+    REQUIRE(queue.get(kSoon) == i);
+  }
+}
