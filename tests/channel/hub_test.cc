@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <cstdlib>
+#include <random>
 #include <thread>
 
 #include "sync/helpers.h"
@@ -43,6 +45,25 @@ void put_and_wait(Queue<int> queue, Queue<int> stays_empty, Numbers numbers) {
     stays_empty.get();
   } catch (const Closed&) {
     numbers[1] = 1;
+  }
+}
+
+// Puts or gets until the hub is no more.
+void hammer(JoinableQueue<int> queue, bool puts, Numbers numbers) {
+  try {
+    for (int i = 0;; ++i) {
+      if (puts) {
+        queue.put(i);
+      } else {
+        queue.get();
+        queue.task_done();
+      }
+      numbers[0] = 1;
+    }
+  } catch (const EndOfStream&) {
+    std::exit(2);
+  } catch (const Closed&) {
+    ++numbers[1];
   }
 }
 
@@ -104,6 +125,26 @@ TEST_CASE("Hub: one that is killed is Closed and named for all who wait and come
   others.start(Method::kForkserver, &put_range, next, 0, 2);
   CHECK(others.joined());
   CHECK(next.get(kSoon) == 0);
+}
+
+TEST_CASE("Hub: killed at any instant under load it leaves nobody waiting") {
+  std::mt19937 random(std::random_device{}());
+  for (int round = 0; round < 15; ++round) {
+    JoinableQueue<int> queue(
+        {.maxsize = round % 2 == 0 ? 10U : 0U, .transport = Transport::kZeroMq});
+    const Numbers numbers;
+    Children children;
+    for (const bool puts : {true, false, true, false})
+      children.start(Method::kForkserver, &hammer, queue, puts, numbers);
+    // Some rounds at the very beginning.
+    if (round % 3 != 0) REQUIRE(await([&] { return numbers[0] == 1; }));
+    queue.put(0);
+    wait_readable(-1, Millis{random() % 20});
+    kill_hub();
+    CHECK(children.joined());
+    CHECK(numbers[1] == 4);
+    CHECK_THROWS_AS(queue.join(), Closed);
+  }
 }
 
 TEST_CASE("Hub: a queue whose hub was killed is Closed in a process that never used it") {

@@ -69,8 +69,9 @@ Dealer::Dealer(Dealer&&) noexcept = default;
 
 Dealer::~Dealer() = default;
 
-void Dealer::send(std::string_view bytes) {
-  if (!state_->ended && state_->socket.send(bytes, false) == ZmqSocket::Sent::kYes) return;
+void Dealer::send(std::string bytes) {
+  if (!state_->ended && state_->socket.send_whole(std::move(bytes)) == ZmqSocket::Sent::kYes)
+    return;
   throw Closed(format("the connection to {} has ended", state_->address));
 }
 

@@ -27,7 +27,7 @@ class Dealer {
   Dealer(Dealer&&) noexcept;
   ~Dealer();  // sends what is queued, within a second
 
-  void send(std::string_view bytes);
+  void send(std::string bytes);
   std::optional<std::string> receive(Millis timeout = kForever);
   // What has arrived, without a system call; a connection that has ended shows at the next wait.
   std::optional<std::string> receive_arrived();

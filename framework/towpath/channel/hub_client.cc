@@ -18,7 +18,6 @@ namespace towpath {
 namespace {
 
 constexpr Millis kLastWords{10'000};
-constexpr size_t kKeptBytes = size_t{4} << 20;
 
 std::string new_identity() {
   static std::atomic<uint64_t> count{0};
@@ -99,6 +98,7 @@ void HubClient::put(uint32_t queue, std::string_view item) {
     head = {.op = HubOp::kPut, .queue = queue};
     append_record(outbox_, head);
   }
+  if (item.size() > kLargeMessage) outbox_.reserve(outbox_.size() + item.size() + ItemRun::kHead);
   ItemRun::append(outbox_, item);
   ++head.number;
   head.size = static_cast<uint32_t>(outbox_.size() - *open_put_ - sizeof head);
@@ -123,6 +123,7 @@ void HubClient::wake_thread() {
 void HubClient::end(const std::string& why) {
   const std::lock_guard lock(mutex_);
   if (end_.empty()) end_ = why;
+  is_over_ = true;
   for (User* user : users_) {
     if (user != nullptr) user->wake();
   }
@@ -148,6 +149,7 @@ void HubClient::run() {
 
 // Sends what is due. False: that was all, for ever.
 bool HubClient::hand_over() {
+  std::string message;
   {
     const std::lock_guard lock(mutex_);
     if (is_stopping_) return false;
@@ -157,15 +159,15 @@ bool HubClient::hand_over() {
       *has = false;
       user->report();
     }
-    sending_.clear();
-    if (sending_.capacity() > kKeptBytes) sending_ = {};
-    outbox_.swap(sending_);
+    message = std::exchange(outbox_, {});
+    outbox_.reserve(std::min(message.size(), kLargeMessage));  // for as much again
     open_put_.reset();
     is_urgent_ = false;
-    unanswered_.push_back(sending_.size());
     is_asleep_ = true;
+    if (message.empty()) return true;  // what was news has been said before
+    unanswered_.push_back(message.size());
   }
-  dealer_->send(sending_);
+  dealer_->send(std::move(message));
   return true;
 }
 
@@ -214,11 +216,11 @@ void HubClient::finish() noexcept {
     {
       std::unique_lock lock(mutex_);
       exiting_ = std::this_thread::get_id();
-      if (end_.empty()) {
+      if (!ended()) {
         say({.op = HubOp::kBye});
-        progress_.wait_for(lock, kLastWords, [this] {
-          return !end_.empty() || (outbox_.empty() && unanswered_.empty());
-        });
+        end_ = "its process is ending";
+        progress_.wait_for(lock, kLastWords,
+                           [this] { return is_over_ || (outbox_.empty() && unanswered_.empty()); });
       }
     }
     stop();

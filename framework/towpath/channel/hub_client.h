@@ -102,6 +102,7 @@ class HubClient {
   bool is_crowded_ = false;
   bool is_asleep_ = false;
   bool is_stopping_ = false;
+  bool is_over_ = false;             // the thread hears nothing more
   uint64_t on_its_way_ = 0;          // bytes
   std::deque<uint64_t> unanswered_;  // messages, by size
   uint64_t answered_ = 0;

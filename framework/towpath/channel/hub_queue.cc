@@ -53,7 +53,7 @@ bool HubQueue::is_one(const Handle& handle) {
 }
 
 HubQueue::~HubQueue() {
-  if (opened_ == nullptr || owner_ != ::getpid()) return;
+  if (opened_ == nullptr || generation_ != fork_generation()) return;
   const std::lock_guard lock(client_->mutex());
   try {
     if (!client_->ended()) say({.op = HubOp::kPart});
@@ -78,7 +78,7 @@ void HubQueue::open_client() {
     throw Closed(format("{}: {}", name(), error.what()));
   }
   client_ = std::move(client);
-  owner_ = ::getpid();
+  generation_ = fork_generation();
   const Lock entered(client_->mutex());
   number_ = client_->add(*this);
   say({.op = HubOp::kJoin, .number = maxsize_, .other = joinable_ ? 1U : 0U}, handle().text());
@@ -92,6 +92,12 @@ HubQueue::Lock HubQueue::enter(const char* what) {
   if (client == nullptr) {
     open_client();
     client = opened_;
+  }
+  if (generation_ != fork_generation()) {
+    throw Invalid(
+        format("{}: {}: its connection to the hub is the parent's, which forked after it "
+               "had used it: fork before, or start the process with towpath::Process",
+               what, name()));
   }
   Lock lock(client->mutex());
   if (client->ended()) client->throw_ended(lock, what, name());

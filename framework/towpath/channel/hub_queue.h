@@ -77,7 +77,7 @@ class HubQueue final : public QueueCore, private HubClient::User {
   std::mutex opening_;
   std::atomic<HubClient*> opened_ = nullptr;
   std::shared_ptr<HubClient> client_;
-  pid_t owner_ = 0;
+  uint32_t generation_ = 0;
   uint32_t number_ = 0;  // the client's, for this queue
 
   std::condition_variable changed_;

@@ -28,7 +28,8 @@ namespace {
 // What a dead client had sent is on its way for some microseconds.
 constexpr Millis kLook{1};
 constexpr Millis kLastWords{1'000};
-constexpr size_t kLargeMessage = size_t{4} << 20;
+constexpr size_t kLargeMessage = size_t{1} << 20;
+constexpr size_t kHead = sizeof(uint64_t);  // of a message: how many the hub has dealt with
 
 using Peer = QueueBroker::Peer;
 
@@ -40,11 +41,27 @@ struct Client {
   UniqueFd pidfd{};
   std::optional<Deadline> dying{};   // it has ended; what it sent is awaited so long
   std::vector<OpenQueue*> queues{};  // by its own number
-  std::vector<std::string> full{};   // records, of messages that are large enough
-  std::string out{};                 // and of one that is not
-  uint64_t dealt_with = 0;           // messages
+  // Messages for it: the last may grow. A head is kept free, then there are records.
+  std::vector<std::string> out{};
+  uint64_t dealt_with = 0;  // messages
   bool answer_is_due = false;
+  bool has_left = false;
   bool refused = false;
+
+  void say(const HubRecord& record, std::string_view body = {}) {
+    if (out.empty() ||
+        (out.back().size() > kHead && out.back().size() + body.size() > kLargeMessage))
+      out.emplace_back(kHead, '\0');
+    if (body.size() > kLargeMessage) out.back().reserve(kHead + sizeof record + body.size());
+    append_record(out.back(), record, body);
+    answer_is_due = true;
+  }
+  std::vector<std::string> take_answers() {
+    answer_is_due = false;
+    if (out.empty()) out.emplace_back(kHead, '\0');
+    for (std::string& message : out) std::memcpy(message.data(), &dealt_with, kHead);
+    return std::exchange(out, {});
+  }
 };
 
 // Finds the client behind a peer's number, and its number for a queue.
@@ -85,10 +102,7 @@ class Replies final : public QueueBroker::Port {
   void say(Peer to, HubRecord record, std::string_view body = {}) {
     const auto& [client, queue] = seats_.at(to);
     record.queue = queue;
-    if (!client->out.empty() && client->out.size() + body.size() > kLargeMessage)
-      client->full.push_back(std::exchange(client->out, {}));
-    append_record(client->out, record, body);
-    client->answer_is_due = true;
+    client->say(record, body);
   }
   std::map<Peer, Seat> seats_;
 };
@@ -161,7 +175,12 @@ void QueueHub::State::hear(Message message) {
   const auto memory = std::make_shared<const std::string>(std::move(message.bytes));
   try {
     HubRecords records(*memory);
-    while (const auto read = records.next()) obey(client, read->record, read->body, memory);
+    // Behind a goodbye there may be answers to what was said before it was heard.
+    while (!client.has_left) {
+      const auto read = records.next();
+      if (!read) break;
+      obey(client, read->record, read->body, memory);
+    }
   } catch (const Invalid& error) {
     refuse(client, error.what());
   }
@@ -170,8 +189,8 @@ void QueueHub::State::hear(Message message) {
 void QueueHub::State::refuse(Client& client, const std::string& why) {
   log(Level::kError, format("hub: {}: {}", client.identity, why));
   leave_all(client);
-  client.refused = client.answer_is_due = true;
-  append_record(client.out, {.op = HubOp::kRefused}, why);
+  client.refused = true;
+  client.say({.op = HubOp::kRefused}, why);
 }
 
 void QueueHub::State::leave_all(Client& client) {
@@ -217,6 +236,7 @@ void QueueHub::State::obey(Client& client, const HubRecord& record, std::string_
       return;
     case HubOp::kBye:
       leave_all(client);
+      client.has_left = true;
       return;
     case HubOp::kJoin:
       return join(client, record, body);
@@ -275,16 +295,9 @@ void QueueHub::State::sweep() {
 
 void QueueHub::State::answer() {
   for (auto& [identity, client] : clients) {
-    if (!std::exchange(client->answer_is_due, false)) continue;
-    char head[sizeof client->dealt_with];
-    std::memcpy(head, &client->dealt_with, sizeof head);
-    client->full.push_back(std::exchange(client->out, {}));
-    for (const std::string& records : std::exchange(client->full, {})) {
-      std::string message;
-      message.reserve(sizeof head + records.size());
-      message.append(head, sizeof head).append(records);
-      router.send(identity, message);  // to one that died a moment ago: its death is known soon
-    }
+    if (!client->answer_is_due) continue;
+    // To one that died a moment ago it goes nowhere: its death is known soon.
+    for (std::string& message : client->take_answers()) router.send(identity, std::move(message));
   }
 }
 
@@ -294,8 +307,8 @@ void QueueHub::State::watch_dying() {
     Client& client = *it->second;
     if (!client.dying && wait_readable(client.pidfd.get(), Millis{0}))
       client.dying.emplace(kLastWords);
-    if (!client.dying || (router.send(client.identity, std::string(sizeof(uint64_t), '\0')) &&
-                          !client.dying->passed())) {
+    if (!client.dying ||
+        (router.send(client.identity, std::string(kHead, '\0')) && !client.dying->passed())) {
       ++it;
       continue;
     }

@@ -85,10 +85,10 @@ int Router::fd() const {
   return state_->epoll.get();
 }
 
-bool Router::send(std::string_view to, std::string_view bytes) {
+bool Router::send(std::string_view to, std::string bytes) {
   ZmqSocket& socket = state_->open();
   if (socket.send(to, true) != ZmqSocket::Sent::kYes) return false;
-  socket.send(bytes, false);
+  socket.send_whole(std::move(bytes));
   // Sending reads the signals of arriving messages too: those would then wake nobody.
   if (socket.get(ZMQ_EVENTS) & ZMQ_POLLIN) state_->set_pending(true);
   return true;

@@ -27,7 +27,7 @@ class Router {
   Router(Router&&) noexcept;
   ~Router();  // sends what is queued, within a second
 
-  bool send(std::string_view to, std::string_view bytes);
+  bool send(std::string_view to, std::string bytes);
   std::optional<Message> receive(Millis timeout = Millis{0});
 
   // For a poll loop. Readable means: receive() until it gives nothing. ZeroMQ tells of new messages

@@ -15,6 +15,7 @@ namespace towpath {
 namespace {
 
 constexpr int kMaxSockets = 16 * 1024;
+constexpr size_t kNotCopied = size_t{16} << 10;
 
 [[noreturn]] void throw_zmq(std::string_view call) {
   const int number = ::zmq_errno();
@@ -126,6 +127,27 @@ ZmqSocket::Sent ZmqSocket::send(std::string_view part, bool more_follow) {
     if (errno == EAGAIN) return Sent::kNoRoom;
     if (errno == EHOSTUNREACH) return Sent::kNoPeer;
     if (errno != EINTR) throw_zmq(format("zmq_send({} bytes)", part.size()));
+  }
+}
+
+ZmqSocket::Sent ZmqSocket::send_whole(std::string part) {
+  if (part.size() < kNotCopied) return send(part, false);
+  auto* const owned = new std::string(std::move(part));
+  zmq_msg_t message;
+  const auto end = [](void*, void* it) { delete static_cast<std::string*>(it); };
+  if (::zmq_msg_init_data(&message, owned->data(), owned->size(), end, owned) != 0) {
+    delete owned;
+    throw_zmq("zmq_msg_init_data");
+  }
+  for (;;) {
+    if (::zmq_msg_send(&message, socket_, ZMQ_DONTWAIT) >= 0) return Sent::kYes;
+    if (errno == EINTR) continue;
+    const int error = errno;
+    ::zmq_msg_close(&message);
+    errno = error;
+    if (errno == EAGAIN) return Sent::kNoRoom;
+    if (errno == EHOSTUNREACH) return Sent::kNoPeer;
+    throw_zmq("zmq_msg_send");
   }
 }
 

@@ -29,6 +29,8 @@ class ZmqSocket {
   enum class Sent { kYes, kNoRoom, kNoPeer };
   // Never waits.
   Sent send(std::string_view part, bool more_follow);
+  // The same for the last part of a message, which is not copied when it is large.
+  Sent send_whole(std::string part);
   struct Part {
     std::string bytes;
     bool more_follow;

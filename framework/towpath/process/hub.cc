@@ -1,7 +1,9 @@
 #include "towpath/process/hub.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -23,9 +25,12 @@ constexpr Millis kStartTime{30'000};
 }  // namespace
 
 uint64_t start_hub(const std::string& address) {
+  // One that was killed is this process's to take away, if it had started it.
+  static std::atomic<pid_t> last{0};
+  if (const pid_t before = last; before != 0) ::waitpid(before, nullptr, WNOHANG);
   auto [mine, its] = packet_pair();
   send_packet(mine.get(), address);
-  exec_self(ExecRole::kHub, its.get(), Parenthood::kThread);
+  last = exec_self(ExecRole::kHub, its.get(), Parenthood::kThread).pid;
   its.reset();
   try {
     if (const auto ready = receive_packet(mine.get(), kStartTime))
