@@ -22,9 +22,9 @@ std::filesystem::path program() {
 // The program of with_session/main.cc, running.
 class Program {
  public:
-  explicit Program(Method method) {
+  explicit Program(Method method, const std::string& more = "") {
     const std::string command =
-        "exec " + program().string() + " " + std::string(method_name(method));
+        "exec " + program().string() + " " + std::string(method_name(method)) + " " + more;
     out_ = ::popen(command.c_str(), "r");
     if (out_ == nullptr) throw_errno("popen");
     folder = line();
@@ -125,6 +125,21 @@ TEST_CASE("Session: kill -9 of a program leaves no file after a second") {
     ::kill(killed.pid, SIGKILL);
     CHECK(watch.gone(kOneSecond));
   }
+}
+
+TEST_CASE("Session: the hub of a killed program ends within a second and no sooner") {
+  Program killed(Method::kForkserver, "hub");
+  const int hub = std::stoi(killed.line());
+  const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, hub, 0)));
+  REQUIRE(ended);
+  const Watch watch(killed.folder);
+  // What reaches a terminal's processes does not reach the hub.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::kill(hub, signal);
+  ::kill(killed.child, SIGKILL);
+  CHECK_FALSE(wait_readable(ended.get(), Millis{50}));
+  ::kill(killed.pid, SIGKILL);
+  CHECK(wait_readable(ended.get(), kOneSecond));
+  CHECK(watch.gone(kOneSecond));
 }
 
 TEST_CASE("Session: what a program left whose keeper was killed is swept by the next one") {

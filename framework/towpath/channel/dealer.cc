@@ -69,6 +69,8 @@ Dealer::Dealer(Dealer&&) noexcept = default;
 
 Dealer::~Dealer() = default;
 
+void Dealer::forget_rest_at_end() { state_->socket.set(ZMQ_LINGER, 0); }
+
 void Dealer::send(std::string bytes) {
   if (!state_->ended && state_->socket.send_whole(std::move(bytes)) == ZmqSocket::Sent::kYes)
     return;

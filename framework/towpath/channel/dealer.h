@@ -26,6 +26,9 @@ class Dealer {
   Dealer(const std::string& address, std::string_view identity, int lifeline = -1);
   Dealer(Dealer&&) noexcept;
   ~Dealer();  // sends what is queued, within a second
+  // Its end waits for nothing: for who has an answer to all that must arrive. (ZeroMQ takes that
+  // second also when the router is gone.)
+  void forget_rest_at_end();
 
   void send(std::string bytes);
   std::optional<std::string> receive(Millis timeout = kForever);

@@ -33,6 +33,7 @@ HubClient::HubClient(const HubPlace& place)
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       dealer_(std::make_unique<Dealer>(place.address(), new_identity(), pidfd_.get())) {
   if (!wake_) throw_errno("eventfd");
+  dealer_->forget_rest_at_end();  // finish() waits for the hub's answers
   say({.op = HubOp::kHello, .number = this_process()});
   thread_ = std::thread([this] {
     try {

@@ -1,5 +1,6 @@
 // A program that shares memory by name with a child, says who they are, and stays. Its argument is
-// the start method; or "swept": then it only begins.
+// the start method; or "swept": then it only begins. With "hub" behind the method it uses a queue
+// over ZeroMQ as well, and says who the hub is.
 #include <unistd.h>
 
 #include <cstdio>
@@ -7,6 +8,8 @@
 
 #include "towpath/base/program_session.h"
 #include "towpath/channel/descriptor_passing.h"
+#include "towpath/channel/hub_place.h"
+#include "towpath/channel/queue.h"
 #include "towpath/memory/shared_memory.h"
 #include "towpath/process/init.h"
 #include "towpath/process/process.h"
@@ -29,6 +32,12 @@ int main(int argc, char** argv) {
   const SharedMemory memory = SharedMemory::open(receive_packet(mine.get()).value().bytes);
   const SharedMemory own = SharedMemory::create(100'000);
   std::printf("%s\n%d\n%d\n", program_session().folder().c_str(), ::getpid(), child.pid());
+  if (argc > 2) {
+    Queue<int> queue({.transport = Transport::kZeroMq});
+    queue.put(1);
+    queue.flush();
+    std::printf("%d\n", running_hub().pid());
+  }
   std::fflush(stdout);
   for (;;) ::pause();
 }
