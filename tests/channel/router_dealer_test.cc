@@ -117,6 +117,13 @@ TEST_CASE("Router: a send does not hide a message that arrived before it") {
     while (!router.receive()) REQUIRE(wait_readable(router.fd(), kSoon));
     REQUIRE(dealer.receive(kSoon) == "something");
   }
+  for (int i = 0; i < 200; ++i) {
+    REQUIRE_FALSE(router.receive());
+    dealer.send("next");
+    for (int j = 0; j < i; ++j) CHECK_FALSE(router.send("nobody", "something"));  // may as well
+    REQUIRE(wait_readable(router.fd(), kSoon));
+    while (!router.receive()) REQUIRE(wait_readable(router.fd(), kSoon));
+  }
 }
 
 TEST_CASE("Router: sending to a peer that is gone is false and harmless") {

@@ -87,11 +87,12 @@ int Router::fd() const {
 
 bool Router::send(std::string_view to, std::string bytes) {
   ZmqSocket& socket = state_->open();
-  if (socket.send(to, true) != ZmqSocket::Sent::kYes) return false;
-  socket.send_whole(std::move(bytes));
-  // Sending reads the signals of arriving messages too: those would then wake nobody.
+  const bool known = socket.send(to, true) == ZmqSocket::Sent::kYes;
+  if (known) socket.send_whole(std::move(bytes));
+  // Sending, also in vain, reads the signals of arriving messages too: those would then wake
+  // nobody.
   if (socket.get(ZMQ_EVENTS) & ZMQ_POLLIN) state_->set_pending(true);
-  return true;
+  return known;
 }
 
 std::optional<Message> Router::receive(Millis timeout) {
