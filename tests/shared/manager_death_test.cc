@@ -2,10 +2,12 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <map>
+#include <random>
 #include <thread>
 
 #include "helpers.h"
 #include "towpath/shared/manager.h"
+#include "towpath/shared/value.h"
 #include "towpath/sync/event.h"
 
 using namespace towpath;
@@ -220,4 +222,43 @@ TEST_CASE("Manager: clients killed at any instant leave nothing held") {
     REQUIRE(await([&] { return manager.number_of_objects() == 3 + dict.size(); }));
   }
   CHECK(value.get() > 0);
+}
+
+TEST_CASE("Manager: killed at any instant it leaves nobody waiting and nothing behind") {
+  const size_t before = shared_files().size();
+  std::mt19937 random(9);
+  for (int round = 0; round < 15; ++round) {
+    Manager manager;
+    auto queue = manager.queue<std::string>(3);
+    auto lock = manager.lock();
+    auto dict = manager.dict<int, ListProxy<int>>();
+    Value<int> steps, begun;
+    const auto use = [](QueueProxy<std::string> q, LockProxy l, DictProxy<int, ListProxy<int>> d,
+                        std::string address, Value<int> count, Value<int> here) {
+      *here.lock() += 1;
+      try {
+        for (;;) {
+          const auto guard = l.guard();
+          q.put(std::string(5000, 'x'));
+          Manager there = Manager::connect(address);
+          d.set(1, there.list<int>({1}));
+          (void)d.at(1).values();
+          (void)q.get();
+          *count.lock() += 1;
+        }
+      } catch (const Closed&) {
+        // As it should be.
+      }
+    };
+    Children children;
+    children.start(Method::kForkserver, use, queue, lock, dict, manager.address(), steps, begun);
+    children.start(Method::kForkserver, use, queue, lock, dict, manager.address(), steps, begun);
+    // In the middle of whatever they do then.
+    const int until = static_cast<int>(random() % 20);
+    REQUIRE(await([&] { return begun.get() == 2 && steps.get() >= until; }));
+    ::kill(manager.pid(), SIGKILL);
+    REQUIRE(children.joined());
+    CHECK_THROWS_AS(lock.acquire(), Closed);
+  }
+  CHECK(shared_files().size() == before);
 }
