@@ -11,6 +11,7 @@
 #include "towpath/base/format.h"
 #include "towpath/base/process_hooks.h"
 #include "towpath/base/program_session.h"
+#include "towpath/channel/queue_hub.h"
 
 namespace towpath {
 namespace {
@@ -70,7 +71,7 @@ HubPlace running_hub() {
   // Before it starts: should this process be killed, the next hub has another address.
   place = {place.number + 1, 0};
   record.write(place);
-  place.process = process_hooks("a queue over ZeroMQ").start_hub(place.address());
+  place.process = process_hooks("a queue over ZeroMQ").start_hub(&serve_queues, place.address());
   record.write(place);
   return place;
 }

@@ -342,4 +342,10 @@ void QueueHub::run() {
   }
 }
 
+void serve_queues(const std::string& address, const std::function<void()>& ready) {
+  QueueHub hub(address);
+  ready();
+  hub.run();
+}
+
 }  // namespace towpath

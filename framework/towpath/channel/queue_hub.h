@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,5 +25,8 @@ class QueueHub {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// What the hub's process does: see ProcessHooks::start_hub.
+void serve_queues(const std::string& address, const std::function<void()>& ready);
 
 }  // namespace towpath

@@ -11,8 +11,8 @@
 #include "towpath/base/shared_folder.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/local_socket.h"
-#include "towpath/channel/queue_hub.h"
 #include "towpath/message/codec.h"
+#include "towpath/process/code_address.h"
 #include "towpath/process/exec_self.h"
 #include "towpath/process/title.h"
 #include "towpath/sync/holder.h"
@@ -22,14 +22,21 @@ namespace {
 
 constexpr Millis kStartTime{30'000};
 
+struct Order {
+  CodeAddress work;
+  std::string address;
+  TOWPATH_FIELDS(work, address)
+};
+
 }  // namespace
 
-uint64_t start_hub(const std::string& address) {
+uint64_t start_hub(HubWork work, const std::string& address) {
   // One that was killed is this process's to take away, if it had started it.
   static std::atomic<pid_t> last{0};
   if (const pid_t before = last; before != 0) ::waitpid(before, nullptr, WNOHANG);
   auto [mine, its] = packet_pair();
-  send_packet(mine.get(), address);
+  send_packet(mine.get(),
+              to_bytes(Order{locate_code(reinterpret_cast<const void*>(work)), address}));
   last = exec_self(ExecRole::kHub, its.get(), Parenthood::kThread).pid;
   its.reset();
   try {
@@ -43,18 +50,20 @@ uint64_t start_hub(const std::string& address) {
 
 void run_hub(UniqueFd line) {
   set_process_title("towpath: hub");
-  const std::string address = receive_packet(line.get()).value().bytes;
+  const auto order = from_bytes<Order>(receive_packet(line.get()).value().bytes);
+  const auto work = reinterpret_cast<HubWork>(resolve_code(order.work));
   if (::chdir("/") != 0) throw_errno("chdir(/)");
-  QueueHub hub(address);
-  send_packet(line.get(), to_bytes(this_process()));
-  line.reset();
-  const std::string folder = std::filesystem::path(socket_path(address)).parent_path();
+  const std::string folder = std::filesystem::path(socket_path(order.address)).parent_path();
   std::thread([folder] {
     // Nobody is left to serve.
     SharedFolder::remove_when_unused(folder);
     ::_exit(EXIT_SUCCESS);
   }).detach();
-  hub.run();
+  work(order.address, [&line] {
+    send_packet(line.get(), to_bytes(this_process()));
+    line.reset();
+  });
+  throw Bug("the hub has stopped its work");
 }
 
 }  // namespace towpath
