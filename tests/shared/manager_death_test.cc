@@ -14,7 +14,11 @@ using namespace towpath;
 
 namespace {
 
-bool has_process(int pid) { return std::filesystem::exists("/proc/" + std::to_string(pid)); }
+// A zombie has ended; who reaps an orphan takes its time.
+bool has_process(int pid) {
+  const std::string stat = file_text("/proc/" + std::to_string(pid) + "/stat");
+  return !stat.empty() && stat.find(") Z ") == std::string::npos;
+}
 
 }  // namespace
 

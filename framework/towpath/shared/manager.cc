@@ -103,13 +103,14 @@ struct Manager::Link {
 };
 
 struct Manager::Server {
+  Server(Process serving, Connection its_line)
+      : process(std::move(serving)), line(std::move(its_line)) {}
+  void end(const std::string& address);
+
   Process process;
   Connection line;
-  std::string name;
-  pid_t owner = ::getpid();
+  const pid_t owner = ::getpid();
   bool ended = false;
-
-  void end(const std::string& address);
 };
 
 void Manager::Server::end(const std::string& address) {
@@ -125,7 +126,8 @@ Manager::Manager(std::shared_ptr<managed::ManagerClient> client)
   link_->client = std::move(client);
 }
 
-Manager::Manager(ManagerOptions options, Call initializer) : link_(std::make_unique<Link>()) {
+Manager::Manager(const ManagerOptions& options, Call initializer)
+    : link_(std::make_unique<Link>()) {
   if (!initializer.descriptors.empty())
     throw Invalid("a Manager's initializer takes no descriptors");
   ServerJob job;
@@ -143,10 +145,10 @@ Manager::Manager(ManagerOptions options, Call initializer) : link_(std::make_uni
     job.arguments = std::move(initializer.arguments);
   }
   auto [mine, its] = Pipe();
-  server_.reset(
-      new Server{Process(Options{.name = job.name, .daemon = true, .method = options.method},
-                         &serve_manager, job, std::move(its)),
-                 std::move(mine), job.name});
+  server_ = std::make_unique<Server>(
+      Process(Options{.name = job.name, .daemon = true, .method = options.method}, &serve_manager,
+              job, std::move(its)),
+      std::move(mine));
   server_->process.start();
   Started started;
   try {

@@ -42,11 +42,11 @@ namespace towpath {
 class Manager {
  public:
   // Starts it.
-  explicit Manager(ManagerOptions options = {}) : Manager(std::move(options), Call{}) {}
+  explicit Manager(const ManagerOptions& options = {}) : Manager(options, Call{}) {}
   // Runs initializer(arguments...) there first.
   template <Target F, class... A>
-  Manager(ManagerOptions options, F initializer, A&&... arguments)
-      : Manager(std::move(options), call::make(+initializer, std::forward<A>(arguments)...)) {}
+  Manager(const ManagerOptions& options, F initializer, A&&... arguments)
+      : Manager(options, call::make(+initializer, std::forward<A>(arguments)...)) {}
   // To one that listens at an address. Closed: none. AuthenticationError: another key. Timeout.
   static Manager connect(const std::string& address, const ConnectOptions& options = {},
                          Millis timeout = kForever);
@@ -146,7 +146,7 @@ class Manager {
  private:
   friend class ManagerServer;
   struct Server;
-  Manager(ManagerOptions options, Call initializer);
+  Manager(const ManagerOptions& options, Call initializer);
   explicit Manager(std::shared_ptr<managed::ManagerClient> client);
 
   std::shared_ptr<managed::ManagerClient> client() const;
