@@ -20,7 +20,10 @@ using Groups = std::span<const uint32_t>;
 template <class State>
 class PerGroup : public Aggregate {
  public:
-  void resize(uint32_t groups) override { states_.resize(groups); }
+  void resize(uint32_t groups) override {
+    make_room(states_, groups);
+    states_.resize(groups);
+  }
   void clear() override { free_vector(states_); }
   uint64_t bytes() const override { return states_.capacity() * sizeof(State); }
   void save(Groups groups, Encoder& out) const override {
@@ -207,7 +210,10 @@ struct ExtremeState {
 class ExtremeInt final : public Aggregate {
  public:
   explicit ExtremeInt(bool least) : least_(least) {}
-  void resize(uint32_t groups) override { states_.resize(groups); }
+  void resize(uint32_t groups) override {
+    make_room(states_, groups);
+    states_.resize(groups);
+  }
   void clear() override { free_vector(states_); }
   uint64_t bytes() const override { return states_.capacity() * sizeof(states_[0]); }
   void add(const Column* argument, Rows rows, Groups groups) override {

@@ -14,6 +14,14 @@ void free_vector(std::vector<T>& items) {
   std::vector<T>().swap(items);
 }
 
+// Makes room for `size` items. Half as much again, not twice: what is held counts against
+// `memory:`.
+template <class T>
+void make_room(std::vector<T>& items, size_t size) {
+  if (size > items.capacity())
+    items.reserve(std::max(size, items.capacity() + items.capacity() / 2));
+}
+
 // Keeps byte strings where they do not move, packed one behind another; each costs 4 bytes more
 // than itself.
 class ByteStore {
@@ -22,7 +30,8 @@ class ByteStore {
     const auto length = static_cast<uint32_t>(bytes.size());
     const size_t need = sizeof length + bytes.size();
     if (need > left_) {
-      const size_t size = std::max(need, chunks_.empty() ? kFirstChunk : kChunk);
+      // By half of what there is: a small store must not hold much that it does not use.
+      const size_t size = std::max(need, std::clamp(capacity_ / 2, kFirstChunk, kChunk));
       chunks_.push_back(std::make_unique_for_overwrite<char[]>(size));
       free_ = chunks_.back().get();
       left_ = size;

@@ -20,6 +20,7 @@ uint32_t KeyTable::add(uint64_t hash, std::string_view key) {
     }
   }
   if (entries_.size() >= UINT32_MAX - 1) throw Invalid("more than 4 billion different keys");
+  make_room(entries_, entries_.size() + 1);
   entries_.push_back({hash, bytes_.keep(key)});
   const uint32_t number = size();
   slots_[at] = {tag, number};

@@ -59,7 +59,7 @@ void Rows::send(const char* bytes, size_t size) {
   }
 }
 
-std::string Rows::prepare(uint64_t) { return ""; }
+std::string Rows::prepare(uint64_t, Outputs&) { return ""; }
 void Rows::commit(uint64_t, Outputs&) {}
 void Rows::close() { socket_.reset(); }
 void Rows::discard() { socket_.reset(); }

@@ -14,7 +14,7 @@ class Rows final : public towpath::Sink {
   explicit Rows(const towpath::Settings& settings);
   void open(towpath::Services& services, std::optional<std::string_view> position) override;
   void write(const towpath::Batch& in, towpath::Outputs& rejects) override;
-  std::string prepare(uint64_t epoch) override;
+  std::string prepare(uint64_t epoch, towpath::Outputs& rejects) override;
   void commit(uint64_t epoch, towpath::Outputs& rejects) override;
   void close() override;
   void discard() override;

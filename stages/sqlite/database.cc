@@ -4,7 +4,10 @@
 #include <sqlite3.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <thread>
+#include <utility>
 
 #include "towpath/base/format.h"
 
@@ -12,6 +15,12 @@ namespace towpath::sqlite {
 namespace {
 
 constexpr int kPatienceMillis = 30'000;
+
+UniqueFd open_for_turn(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!file) throw_errno(format("open({})", path));
+  return file;
+}
 
 }  // namespace
 
@@ -27,8 +36,7 @@ std::string sql_name(std::string_view name) {
 }
 
 Database::Database(const std::string& path, Open how) : path_(path) {
-  const int flags =
-      how == Open::kExisting ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int flags = SQLITE_OPEN_READWRITE | (how == Open::kExisting ? 0 : SQLITE_OPEN_CREATE);
   const int code = sqlite3_open_v2(path.c_str(), &connection_, flags, nullptr);
   if (code != SQLITE_OK) {
     const std::string why = connection_ ? sqlite3_errmsg(connection_) : sqlite3_errstr(code);
@@ -37,6 +45,11 @@ Database::Database(const std::string& path, Open how) : path_(path) {
   }
   sqlite3_extended_result_codes(connection_, 1);
   sqlite3_busy_timeout(connection_, kPatienceMillis);
+  // SQLite opens for reading what can't be written, and would say so at the first row.
+  if (sqlite3_db_readonly(connection_, "main") == 1) {
+    sqlite3_close(connection_);
+    throw DatabaseError(SQLITE_READONLY, format("{}: no permission to write this database", path));
+  }
 }
 
 Database::~Database() { sqlite3_close(connection_); }
@@ -111,16 +124,27 @@ std::string Statement::text(int column) const {
 }
 
 // flock and SQLite's own locks don't see each other.
-Turn::Turn(const std::string& path)
-    : file_(::open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0644)) {
-  if (!file_) throw_errno(format("open({})", path));
+Turn::Turn(const std::string& path) : file_(open_for_turn(path)) {
   while (::flock(file_.get(), LOCK_EX) != 0) {
     if (errno != EINTR) throw_errno(format("flock({})", path));
   }
 }
 
-Transaction::~Transaction() {
-  if (done_) return;
+std::optional<Turn> Turn::try_take(const std::string& path, Millis patience) {
+  constexpr Millis kPause{5};  // flock has no time-out of its own
+  UniqueFd file = open_for_turn(path);
+  for (const Deadline deadline(patience);;) {
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return Turn(std::move(file));
+    if (errno != EWOULDBLOCK) throw_errno(format("flock({})", path));
+    if (deadline.passed()) return std::nullopt;
+    std::this_thread::sleep_for(std::min(kPause, deadline.left()));
+  }
+}
+
+Transaction::~Transaction() { roll_back(); }
+
+void Transaction::roll_back() noexcept {
+  if (std::exchange(done_, true)) return;
   try {
     database_.run("ROLLBACK");
   } catch (const Error&) {

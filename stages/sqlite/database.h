@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "towpath/base/clock.h"
 #include "towpath/base/error.h"
 #include "towpath/base/unique_fd.h"
 
@@ -31,7 +33,8 @@ class Statement;
 class Database {
  public:
   enum class Open { kExisting, kOrCreate };
-  // kExisting reads only; DatabaseError when there is no such file.
+  // kExisting: DatabaseError when there is no such file, or it can't be written. What a killed
+  // writer has left half done is rolled back.
   Database(const std::string& path, Open how);
   ~Database();
   Database(const Database&) = delete;
@@ -77,9 +80,12 @@ class Statement {
 // because closing any descriptor of the file drops the locks that SQLite has on it.
 class Turn {
  public:
-  explicit Turn(const std::string& path);
+  explicit Turn(const std::string& path);  // waits
+  // None: it is another's for all that time.
+  static std::optional<Turn> try_take(const std::string& path, Millis patience = Millis{0});
 
  private:
+  explicit Turn(UniqueFd file) : file_(std::move(file)) {}
   UniqueFd file_;
 };
 
@@ -95,6 +101,7 @@ class Transaction {
     database_.run("COMMIT");
     done_ = true;
   }
+  void roll_back() noexcept;
 
  private:
   Database& database_;

@@ -63,13 +63,16 @@ std::string image_of(const Batch& batch, Frame& frame) {
 }  // namespace
 
 void Spool::open(std::string_view position) {
-  fd_.reset(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  // Not through a link, which is none of Towpath's.
+  fd_.reset(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  if (!fd_ && errno == ELOOP) throw Invalid(format("{} is a symbolic link: remove it", path_));
   if (!fd_) throw_errno(format("open({})", path_));
   if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
     throw Invalid(format("{} is in use: another process writes the same table", path_));
   }
   struct stat file {};
   if (::fstat(fd_.get(), &file) != 0) throw_errno(format("fstat({})", path_));
+  if (!S_ISREG(file.st_mode)) throw Invalid(format("{} exists and is not a regular file", path_));
   if (position.empty() || static_cast<uint64_t>(file.st_size) < kHeadBytes) return start(0);
 
   read_all(fd_.get(), &epoch_, sizeof epoch_, 0, path_);

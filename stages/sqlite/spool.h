@@ -8,7 +8,8 @@
 
 namespace towpath::sqlite {
 
-// Batches on disk that wait for their epoch's commit: a file beside the database.
+// Batches on disk that wait for their epoch's commit: a file beside the database, whose name is
+// Towpath's: what has it was left by a killed run, and is written over.
 //
 // The file begins with the number of the last epoch that the database has; what follows is not in
 // it yet. So a spool that outlived its process tells by itself what of it counts.
@@ -27,6 +28,7 @@ class Spool {
   void applied(uint64_t epoch);
   // Removes the file. Repeatable.
   void remove();
+  bool is_open() const { return static_cast<bool>(fd_); }
   const std::string& path() const { return path_; }
 
  private:

@@ -1,5 +1,7 @@
 #include "stages/sqlite/write.h"
 
+#include <fcntl.h>
+
 #include <filesystem>
 
 #include "towpath/base/ascii.h"
@@ -10,6 +12,7 @@ namespace towpath::sqlite {
 namespace {
 
 constexpr std::string_view kEpochs = "_towpath_epochs";
+constexpr Millis kPatience{10'000};  // for another's transaction, when it is only about tidiness
 
 std::string_view sql_type(Type type) {
   switch (type) {
@@ -76,7 +79,7 @@ Write::Write(const Settings& settings)
       run_(format("{} {}", settings.context().pipeline, settings.context().now_micros)),
       stage_(format("{}/{}", settings.context().stage, settings.context().step)),
       schema_(settings.input()),
-      spool_(format("{}.{}.spool", path_, as_file_name(table_))) {
+      spool_(format("{}.{}.towpath.spool", path_, as_file_name(table_))) {
   if (table_.empty() || same_letters(table_, kEpochs) || lower(table_).starts_with("sqlite_") ||
       table_.find('\0') != table_.npos) {
     throw Invalid(format("sqlite.write: \"{}\" can't be a table's name", table_));
@@ -84,7 +87,8 @@ Write::Write(const Settings& settings)
 }
 
 // Finds what would make the commit fail, before any work is done.
-void Write::open(Services&, std::optional<std::string_view> position) {
+void Write::open(Services& services, std::optional<std::string_view> position) {
+  services_ = &services;
   const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
   if (!folder.empty()) {
     std::error_code error;
@@ -116,24 +120,80 @@ void Write::check_table(Database& database) const {
 
 void Write::write(const Batch& in, Outputs&) { spool_.add(in); }
 
-std::string Write::prepare(uint64_t) { return spool_.sync(); }
+std::string Write::prepare(uint64_t epoch, Outputs& rejects) {
+  std::string position = spool_.sync();
+  make_file();
+  if (std::optional<Turn> turn = Turn::try_take(path_)) apply(std::move(*turn), epoch, rejects);
+  return position;
+}
 
 void Write::commit(uint64_t epoch, Outputs& rejects) {
-  const Turn turn(path_);
-  Database database(path_, Database::Open::kOrCreate);
-  Transaction transaction(database);
-  const int64_t last = last_epoch(database);
-  if (last < static_cast<int64_t>(epoch)) {
-    make_table(database, last < 0);
-    insert(database, rejects);
-    record_epoch(database, epoch);
-    transaction.commit();
-  }
+  if (!applying_) apply(Turn(path_), epoch, rejects);
+  applying_->transaction.commit();
+  applying_.reset();
+  if (made_file_) services_->note_unfinished({});
+  made_file_ = false;
   spool_.applied(epoch);
 }
 
-void Write::close() { spool_.remove(); }
-void Write::discard() { spool_.remove(); }
+void Write::apply(Turn turn, uint64_t epoch, Outputs& rejects) {
+  applying_ = std::make_unique<Applying>(std::move(turn), path_);
+  Database& database = applying_->database;
+  const int64_t last = last_epoch(database);
+  if (last >= static_cast<int64_t>(epoch)) return;
+  make_table(database, last < 0);
+  insert(database, rejects);
+  record_epoch(database, epoch);
+}
+
+// A database that this run makes goes with it, unless something is committed in it.
+void Write::make_file() {
+  if (std::filesystem::exists(path_)) return;
+  services_->note_unfinished({path_, path_ + "-journal"});
+  const UniqueFd made(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  made_file_ = static_cast<bool>(made);
+  if (!made_file_) services_->note_unfinished({});  // somebody else was quicker
+}
+
+void Write::close() {
+  if (spool_.is_open()) forget_epochs();
+  spool_.remove();
+}
+
+void Write::discard() {
+  // While the turn lasts: the next to have it may commit something there.
+  if (applying_ && made_file_) {
+    std::unique_ptr<Applying> applying = std::move(applying_);
+    applying->transaction.roll_back();
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  applying_.reset();
+  spool_.remove();
+}
+
+// The record of this run's epochs has served; who has it no more finds the database as it would
+// have been without Towpath.
+void Write::forget_epochs() noexcept {
+  try {
+    const std::optional<Turn> turn = Turn::try_take(path_, kPatience);
+    if (!turn) return;
+    Database database(path_, Database::Open::kExisting);
+    database.run("PRAGMA secure_delete = ON");  // the same bytes each time, whatever the run's name
+    Transaction transaction(database);
+    Statement remove =
+        database.prepare(format("DELETE FROM {} WHERE run = ? AND stage = ?", kEpochs));
+    remove.bind_text(1, run_);
+    remove.bind_text(2, stage_);
+    remove.step();
+    remove.reset();
+    const bool used = database.prepare(format("SELECT 1 FROM {}", kEpochs)).step();
+    if (!used) database.run(format("DROP TABLE {}", kEpochs));
+    transaction.commit();
+  } catch (const Error&) {
+    // The rows are all there: a line too many in that table hurts nobody.
+  }
+}
 
 // The last epoch of this run that the database has; -1: none.
 int64_t Write::last_epoch(Database& database) const {
@@ -188,6 +248,7 @@ void Write::insert(Database& database, Outputs& rejects) {
       }
       insert.reset();
     }
+    services_->stop_point();
   });
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,10 +9,12 @@
 
 namespace towpath::sqlite {
 
-// Writes rows into a table of a SQLite database. Until an epoch is committed its rows lie in a
-// spool beside the database, which does not change at all; then they come in with one transaction,
-// which also records the epoch, so that a commit done twice adds nothing twice. Rows that the table
-// refuses become rejects.
+// Writes rows into a table of a SQLite database. Until an epoch is prepared its rows lie in a spool
+// beside the database; then they go in with one transaction, which also records the epoch, so that
+// a commit done twice adds nothing twice. Rows that the table refuses become rejects.
+//
+// The transaction is open from prepare() to commit(), which is then done in no time. Only one of a
+// database's writers can have it open: others do all of it in their commit(), one after another.
 class Write final : public Sink {
  public:
   static StageSpec describe();
@@ -19,12 +22,23 @@ class Write final : public Sink {
   std::vector<std::string> unfinished_files() const override { return {spool_.path()}; }
   void open(Services& services, std::optional<std::string_view> position) override;
   void write(const Batch& in, Outputs& rejects) override;
-  std::string prepare(uint64_t epoch) override;
+  std::string prepare(uint64_t epoch, Outputs& rejects) override;
   void commit(uint64_t epoch, Outputs& rejects) override;
   void close() override;
   void discard() override;
 
  private:
+  // A transaction on its way.
+  struct Applying {
+    Applying(Turn mine, const std::string& path)
+        : turn(std::move(mine)), database(path, Database::Open::kOrCreate), transaction(database) {}
+    Turn turn;  // outlives the database
+    Database database;
+    Transaction transaction;
+  };
+  void apply(Turn turn, uint64_t epoch, Outputs& rejects);
+  void make_file();
+  void forget_epochs() noexcept;
   void check_table(Database& database) const;
   int64_t last_epoch(Database& database) const;
   void record_epoch(Database& database, uint64_t epoch) const;
@@ -36,6 +50,9 @@ class Write final : public Sink {
   const std::string run_, stage_;  // who writes, in the record of epochs
   const Schema schema_;
   Spool spool_;
+  Services* services_ = nullptr;
+  std::unique_ptr<Applying> applying_;
+  bool made_file_ = false;          // by this object, and nothing is committed in it
   std::vector<std::string> texts_;  // of the row being bound
 };
 

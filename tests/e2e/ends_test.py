@@ -244,7 +244,7 @@ class Ends(TowpathTest):
         self.assert_nothing_is_left()
 
     def test_a_sink_that_can_not_write_ends_the_run_by_name(self):
-        self.write("out/rows.csv.partial/x", "a folder where a file should be")
+        self.write("out/rows.csv.towpath.partial/x", "a folder where a file should be")
         self.config('''
   rows: { generate: { rows: 10, columns: { id: sequence } } }
   csv: { from: rows, csv.write: out/rows.csv }''')

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A database changes when the run is complete, whole or not at all."""
 import json
+import os
 import signal
 import sqlite3
 import time
@@ -78,6 +79,61 @@ class Sqlite(TowpathTest):
         self.assertEqual(130, running.code, running.text())
         self.assertEqual(before, (self.folder / "t.db").read_bytes())
         self.assertEqual(["t.db"], [path.name for path in self.folder.glob("t.db*")])
+
+    # Large enough that its transaction takes a second or two.
+    LARGE = '''
+  rows: { generate: { rows: 3000000, columns: { id: sequence, text: "words(3, 12)" } } }
+  csv: { from: rows, csv.write: out/a.csv }
+  db: { from: rows, sqlite.write: { path: out/a.db, table: t } }'''
+
+    def in_transaction(self, of="db"):
+        """A run of LARGE whose rows are on their way into the database, and the sink's pid."""
+        self.config(self.LARGE)
+        running = self.start("run", "t.yaml")
+        pid = next(iter(running.wait_for_workers(f"/{of}#")))
+        journal = self.folder / "out/a.db-journal"
+        until(lambda: journal.exists() or running.ended(), 60, "the transaction")
+        self.assertFalse(running.ended(), running.text())
+        return running, pid
+
+    def test_an_interrupt_while_rows_go_in_leaves_no_file(self):
+        running, _ = self.in_transaction()
+        running.signal(signal.SIGINT)
+        running.wait(20)
+        self.assertEqual(130, running.code, running.text())
+        self.assertEqual([], list(self.folder.glob("out/*")))
+
+    def test_the_death_of_a_sink_while_rows_go_in_leaves_no_file(self):
+        for sink in ("db", "csv"):
+            running, pid = self.in_transaction(sink)
+            os.kill(pid, signal.SIGKILL)
+            running.wait(20)
+            self.assertEqual(1, running.code, running.text())
+            self.assertEqual([], list(self.folder.glob("out/*")), sink)
+
+    def test_what_a_killed_run_left_half_done_does_not_hinder_the_next(self):
+        running, _ = self.in_transaction()
+        running.signal(signal.SIGKILL)
+        running.wait(20)
+        self.assert_nothing_is_left()
+        self.assertTrue((self.folder / "out/a.db-journal").exists())
+        self.config(self.LARGE.replace("3000000", "3000"))
+        self.towpath("run", "t.yaml")
+        connection = sqlite3.connect(self.folder / "out/a.db")
+        self.assertEqual([(3000,)], connection.execute("SELECT count(*) FROM t").fetchall())
+        connection.close()
+
+    def test_the_database_has_the_same_bytes_each_time_and_nothing_but_the_table(self):
+        self.config(self.LARGE.replace("3000000", "3000"))
+        seen = set()
+        for _ in range(3):
+            self.towpath("run", "t.yaml")
+            seen.add((self.folder / "out/a.db").read_bytes())
+            connection = sqlite3.connect(self.folder / "out/a.db")
+            self.assertEqual([("t",)], connection.execute("SELECT name FROM sqlite_master").fetchall())
+            connection.close()
+            (self.folder / "out/a.db").unlink()
+        self.assertEqual(1, len(seen))
 
     def spooled(self):
         return sum(path.stat().st_size for path in self.folder.glob("*.spool"))

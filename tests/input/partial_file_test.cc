@@ -24,13 +24,13 @@ TEST_CASE("PartialFile: has its name only when it is published") {
   put(file, "one\n");
   CHECK(file.sync() == 4);
   CHECK(!std::filesystem::exists(path));
-  CHECK(text_of(path + ".partial") == "one\n");
+  CHECK(text_of(path + ".towpath.partial") == "one\n");
   put(file, "two\n");
   file.publish();
   file.publish();
   file.discard();
   CHECK(text_of(path) == "one\ntwo\n");
-  CHECK(!std::filesystem::exists(path + ".partial"));
+  CHECK(!std::filesystem::exists(path + ".towpath.partial"));
 }
 
 TEST_CASE("PartialFile: opens at a recorded position and cuts what is behind") {
@@ -67,7 +67,7 @@ TEST_CASE("PartialFile: replaces an older file only at the end") {
   file.discard();
   file.discard();
   CHECK(text_of(path) == "old");
-  CHECK(!std::filesystem::exists(path + ".partial"));
+  CHECK(!std::filesystem::exists(path + ".towpath.partial"));
 }
 
 TEST_CASE("PartialFile: a second writer and a path that is no file are refused") {
@@ -77,11 +77,34 @@ TEST_CASE("PartialFile: a second writer and a path that is no file are refused")
   PartialFile second(folder / "out");
   CHECK_THROWS_WITH(second.open(0), Contains("being written by another process"));
   second.discard();
-  CHECK(std::filesystem::exists(folder / "out.partial"));
+  CHECK(std::filesystem::exists(folder / "out.towpath.partial"));
   PartialFile taken(folder.path());
   CHECK_THROWS_WITH(taken.open(0), Contains("not a regular file"));
-  PartialFile below(folder / "out.partial/x");
+  PartialFile below(folder / "out.towpath.partial/x");
   CHECK_THROWS_AS(below.open(0), SystemError);
+}
+
+TEST_CASE("PartialFile: a link that has its partial name is not followed") {
+  const TempFolder folder;
+  folder.file("precious", "precious");
+  std::filesystem::create_symlink("precious", folder / "out.towpath.partial");
+  PartialFile file(folder / "out");
+  CHECK_THROWS_WITH(file.open(0), Contains("is a symbolic link"));
+  CHECK(text_of(folder / "precious") == "precious");
+}
+
+TEST_CASE("PartialFile: the mode of the file that it replaces stays") {
+  namespace fs = std::filesystem;
+  const TempFolder folder;
+  folder.file("out", "old");
+  fs::permissions(folder / "out", fs::perms::owner_read | fs::perms::owner_write);
+  PartialFile file(folder / "out");
+  file.open(0);
+  put(file, "new");
+  file.publish();
+  CHECK(text_of(folder / "out") == "new");
+  CHECK(fs::status(folder / "out").permissions() ==
+        (fs::perms::owner_read | fs::perms::owner_write));
 }
 
 TEST_CASE("PartialFile: of a link the file it leads to is written and the link stays") {

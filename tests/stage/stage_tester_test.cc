@@ -182,7 +182,7 @@ class Keep final : public Sink {
       n == 3 ? rejects.reject(in, row, "three") : file.push_back(n);
     }
   }
-  std::string prepare(uint64_t) override { return std::to_string(file.size()); }
+  std::string prepare(uint64_t, Outputs&) override { return std::to_string(file.size()); }
   void commit(uint64_t epoch, Outputs&) override { log += "commit" + std::to_string(epoch) + " "; }
   void close() override { visible = file; }
   void discard() override {}

@@ -1,10 +1,9 @@
 #include "towpath/config/excerpt.h"
 
-#include <wchar.h>
-
 #include <algorithm>
 #include <clocale>
 #include <cstdint>
+#include <cwchar>
 
 #include "towpath/base/format.h"
 

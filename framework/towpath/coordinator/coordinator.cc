@@ -342,7 +342,11 @@ class Coordinator {
       } else if (!over()) {
         change(RunEvent::kSignal);
         if (!stopping()) {  // too late: it is being published, unless that hangs
-          if (++late_signals_ > 1) host_.kill_all();
+          if (++late_signals_ > 1) {
+            message_ =
+                *signal + ", the second, while outputs were being published: some may be there";
+            host_.kill_all();
+          }
           continue;
         }
         message_ = "interrupted by " + *signal;
@@ -381,7 +385,7 @@ class Coordinator {
   RunResult close() {
     RunResult result;
     // Sinks remove theirs when they stop; one that was killed could not.
-    if (state_ != RunState::kDone && !publishing_) remove_unfinished_files(folder_.file("tmp"));
+    if (state_ != RunState::kDone) remove_unfinished_files(folder_.file("tmp"));
     if (state_ == RunState::kInterrupted && message_.empty()) message_ = "interrupted";
     result.exit_code = state_ == RunState::kDone ? 0 : state_ == RunState::kFailed ? 1 : 130;
     const auto attempt = [this, &result](auto step) {

@@ -68,7 +68,7 @@ void fill_bits(Node& node, int64_t rows, Compute compute) {
   uint64_t* out = node.bits(rows);
   auto pack = [](const uint8_t* flags) {
     uint64_t word = 0;
-    for (int k = 0; k < 8; ++k) {
+    for (size_t k = 0; k < 8; ++k) {
       uint64_t eight;
       std::memcpy(&eight, flags + 8 * k, 8);
       word |= ((eight * 0x0102040810204080u) >> 56) << (8 * k);

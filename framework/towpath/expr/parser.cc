@@ -275,7 +275,8 @@ class Parser {
     const size_t opened = now().offset;
     ++at_;
     if (!accept(")")) list(node, opened);
-    return made(std::move(node), node.name.offset);
+    const size_t begin = node.name.offset;
+    return made(std::move(node), begin);
   }
 
   // The rest of a list whose parenthesis is open.

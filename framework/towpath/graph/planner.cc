@@ -9,6 +9,8 @@
 namespace towpath {
 namespace {
 
+constexpr const char* kMerge = "core.merge";  // the planner's own stage
+
 // So that stages of one pipeline have different randomness: FNV-1a over the stage's name and step.
 uint64_t seed_of(uint64_t seed, std::string_view stage, size_t step) {
   uint64_t hash = 14695981039346656037ull;
@@ -145,7 +147,7 @@ class Planner {
     if (const Object* columns = keyed.values.find(keyed.kind->spec.key_field())) {
       for (const Object& column : columns->as_array()) key.push_back(column.as_string());
     }
-    const Catalogue::Entry* merge = catalogue_.find("core.merge");
+    const Catalogue::Entry* merge = catalogue_.find(kMerge);
     const Node& where = stage.workers_at ? *stage.workers_at : *stage.key;
     if (key.empty()) {
       document_.add(where,
@@ -204,29 +206,35 @@ class Planner {
 
   void share_memory() {
     if (!document_.ok() || plan_.edges.empty()) return;
-    uint64_t shares = 0;
+    uint64_t edges = 0, of_merges = 0;
+    std::vector<uint64_t> least(plan_.edges.size(), kLeastRoom);
     for (const PlanStage& stage : plan_.stages) {
       for (const PlanOutput& output : stage.outputs) {
         bool together = false;
         for (const int edge : output.edges) {
-          const int reader = plan_.edges[static_cast<size_t>(edge)].to_stage;
-          if (at(reader).workers > 1)
-            ++shares;
-          else
+          const PlanStage& reader = at(plan_.edges[static_cast<size_t>(edge)].to_stage);
+          if (reader.workers > 1) {
+            ++edges;
+          } else if (reader.steps.front().kind == kMerge && output.edges.size() == 1) {
+            least[static_cast<size_t>(edge)] = kLeastMergeRoom;
+            ++of_merges;
+          } else {
             together = true;
+          }
         }
-        if (together) ++shares;
+        if (together) ++edges;
       }
     }
-    plan_.memory_edges = shares * kLeastRoom;
+    plan_.memory_edges = edges * kLeastRoom + of_merges * kLeastMergeRoom;
     const bool stateful = std::any_of(plan_.stages.begin(), plan_.stages.end(),
                                       [](const PlanStage& stage) { return stage.stateful; });
-    const uint64_t least = plan_.memory_edges + (stateful ? kLeastState : 0);
-    if (plan_.memory < least) {
+    const uint64_t needed = plan_.memory_edges + (stateful ? kLeastState : 0);
+    if (plan_.memory < needed) {
       const std::string message = format("memory is {}; this pipeline needs at least {}MiB",
-                                         show_bytes(plan_.memory), least >> 20);
-      const std::string hint = format("2 MiB for each of {} edges{}", shares,
-                                      stateful ? ", and 2 MiB for what stages keep" : "");
+                                         show_bytes(plan_.memory), needed >> 20);
+      std::string hint = format("2 MiB for each of {} edges", edges);
+      if (of_merges > 0) hint += format(", 1 MiB for each of {} members of pools", of_merges);
+      if (stateful) hint += ", 2 MiB for what stages keep";
       if (graph_.memory_at) {
         document_.add(*graph_.memory_at, message, hint);
       } else {
@@ -235,8 +243,11 @@ class Planner {
       return;
     }
     constexpr uint64_t kPage = 4096;
-    const uint64_t room = plan_.memory / shares / kPage * kPage;
-    for (PlanEdge& edge : plan_.edges) edge.room = room;
+    for (size_t i = 0; i < least.size(); ++i) {
+      const double part = static_cast<double>(least[i]) / static_cast<double>(plan_.memory_edges);
+      const auto room = static_cast<uint64_t>(static_cast<double>(plan_.memory) * part);
+      plan_.edges[i].room = room / kPage * kPage;
+    }
   }
 
   Document& document_;

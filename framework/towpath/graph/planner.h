@@ -10,6 +10,9 @@ namespace towpath {
 
 // The least an edge can have of the arena: one batch being written, one being read.
 inline constexpr uint64_t kLeastRoom = 2 << 20;
+// Between a member of a pool and the merge that joins them: a merge takes a copy of what it reads
+// at once, so one batch will do.
+inline constexpr uint64_t kLeastMergeRoom = 1 << 20;
 // The least that stages which keep state have for it, all together.
 inline constexpr uint64_t kLeastState = 2 << 20;
 
@@ -19,8 +22,9 @@ inline constexpr uint64_t kLeastState = 2 << 20;
 //
 // Memory     is shared out equally among edges. Edges of one output whose readers are single
 //            processes hold the same batches in the same order, so they have one share together;
-//            any other edge has one of its own. What stages keep while the run goes on is taken
-//            from these shares, down to kLeastRoom for each (coordinator/ledger.h).
+//            any other edge has one of its own. (From a pool's member to its merge: half a share.)
+//            What stages keep while the run goes on is taken from these shares, down to kLeastRoom
+//            for each (coordinator/ledger.h).
 std::optional<Plan> plan(Document& document, const Catalogue& catalogue, const PlanOptions& options,
                          const SchemaDetector& detector);
 

@@ -46,7 +46,12 @@ void PartialFile::open(uint64_t position) {
     }
   }
   make_folders(parent_of(path_));
-  fd_.reset(::open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  // Not through a link, which is none of Towpath's, and not waiting for a pipe's other end.
+  fd_.reset(
+      ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666));
+  if (!fd_ && errno == ELOOP) {
+    throw Invalid(format("{} is a symbolic link: remove it", partial_));
+  }
   if (!fd_) throw_errno(format("open({})", partial_));
   // The lock ends with this process, however it ends.
   if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -55,6 +60,9 @@ void PartialFile::open(uint64_t position) {
     throw Invalid(format("{} is being written by another process", partial_));
   }
   if (::fstat(fd_.get(), &status) != 0) throw_errno(format("fstat({})", partial_));
+  if (!S_ISREG(status.st_mode)) {
+    throw Invalid(format("{} exists and is not a regular file", partial_));
+  }
   if (static_cast<uint64_t>(status.st_size) < position) {
     throw Invalid(format("{} has {} bytes, fewer than the {} that were recorded", partial_,
                          status.st_size, position));
@@ -84,6 +92,12 @@ uint64_t PartialFile::sync() {
 void PartialFile::publish() {
   if (published_) return;
   sync();
+  // Who could not read the old one can't read the new one either.
+  struct stat old {};
+  if (::stat(path_.c_str(), &old) == 0) {
+    if (::fchmod(fd_.get(), old.st_mode & 07777) != 0) throw_errno(format("fchmod({})", partial_));
+    [[maybe_unused]] const int owner = ::fchown(fd_.get(), old.st_uid, old.st_gid);  // if it may
+  }
   if (::rename(partial_.c_str(), path_.c_str()) != 0) {
     throw_errno(format("rename({}, {})", partial_, path_));
   }

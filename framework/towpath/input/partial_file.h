@@ -9,18 +9,21 @@
 
 namespace towpath {
 
-// A file that appears under its name only when it is complete: it grows as `<path>.partial`, which
-// is made durable with sync() and gets its name with publish(). What the file sinks write to.
+// A file that appears under its name only when it is complete: it grows as
+// `<path>.towpath.partial`, which is made durable with sync() and gets its name with publish().
+// What the file sinks write to. That name is Towpath's: a file that has it is what a killed run
+// left, and is written over.
 //
+// Mode       of the file that is replaced; else what the umask leaves.
 // Errors     SystemError, naming call and path, also when the disk is full; Invalid when another
-//            process writes the same file, or when the path names something that is not a regular
-//            file.
+//            process writes the same file, or when one of the two names is taken by something that
+//            is not a regular file (a symbolic link as the partial one).
 // Threads    one object, one thread.
 class PartialFile {
  public:
   // Where `path` is a symbolic link, the file that it leads to is written, and the link stays.
   explicit PartialFile(const std::string& path)
-      : path_(follow_links(path)), partial_(path_ + ".partial") {}
+      : path_(follow_links(path)), partial_(path_ + std::string(kSuffix)) {}
 
   // Starts at `position`, which a sync() returned before: what lies behind is cut off. Position 0
   // starts afresh. Makes the folders that lack. Opening at the end of a file already published
@@ -40,6 +43,7 @@ class PartialFile {
   const std::string& partial_path() const { return partial_; }  // locked while it is open
 
  private:
+  static constexpr std::string_view kSuffix = ".towpath.partial";
   static constexpr size_t kFlushBytes = 256 << 10;
   void flush();
 

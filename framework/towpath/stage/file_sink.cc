@@ -34,7 +34,7 @@ void FileSink::write(const Batch& in, Outputs& rejects) {
   }
 }
 
-std::string FileSink::prepare(uint64_t) { return format("{}", file_.sync()); }
+std::string FileSink::prepare(uint64_t, Outputs&) { return format("{}", file_.sync()); }
 
 // A file is visible at its end only.
 void FileSink::commit(uint64_t, Outputs&) {}

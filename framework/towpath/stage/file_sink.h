@@ -6,15 +6,15 @@
 
 namespace towpath {
 
-// A sink that writes one file of text. It grows as `<path>.partial` and gets its name when the run
-// is complete.
+// A sink that writes one file of text. It grows as `<path>.towpath.partial` and gets its name when
+// the run is complete.
 class FileSink : public Sink {
  public:
   explicit FileSink(const std::string& path) : file_(path) {}
   std::vector<std::string> unfinished_files() const final { return {file_.partial_path()}; }
   void open(Services& services, std::optional<std::string_view> position) final;
   void write(const Batch& in, Outputs& rejects) final;
-  std::string prepare(uint64_t epoch) final;
+  std::string prepare(uint64_t epoch, Outputs& rejects) final;
   void commit(uint64_t epoch, Outputs& rejects) final;
   void close() final;
   void discard() final;

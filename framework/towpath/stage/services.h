@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "towpath/base/counter.h"
 
@@ -14,6 +15,12 @@ class Services {
   virtual Counter& counter(std::string_view name) = 0;
   // A new empty file's path, in the run's folder; removed when the run ends.
   virtual std::string temp_file() = 0;
+  // For work that takes long within one call: ends the call when the run is being stopped, by an
+  // exception that is no std::exception. What discard() gives back must be whole then.
+  virtual void stop_point() {}
+  // Of a sink: what it has made beside what Sink::unfinished_files() names, until it is published;
+  // the run removes it should this process be killed. Each call replaces the one before.
+  virtual void note_unfinished(const std::vector<std::string>&) {}
 };
 
 }  // namespace towpath

@@ -126,8 +126,8 @@ class Sink {
   virtual void open(Services& services,
                     std::optional<std::string_view> position) = 0;  // cut back to it
   virtual void write(const Batch& in, Outputs& rejects) = 0;
-  virtual std::string prepare(
-      uint64_t epoch) = 0;  // durable, not yet visible; returns the position
+  // Durable, not yet visible; returns the position.
+  virtual std::string prepare(uint64_t epoch, Outputs& rejects) = 0;
   virtual void commit(uint64_t epoch,
                       Outputs& rejects) = 0;  // visible, where the sink can; repeatable
   virtual void close() = 0;                   // end of run: rename into place; repeatable

@@ -384,7 +384,8 @@ struct StageTester::State {
     sink->open(services, std::nullopt);
     uint64_t epoch = 0;
     const auto commit = [&](bool die) {
-      const std::string position = sink->prepare(++epoch);
+      out.begin();
+      const std::string position = sink->prepare(++epoch, out);
       if (die) {
         sink = make(entry.make_sink, way);
         sink->open(services, position);

@@ -144,7 +144,11 @@ Source::Read Chain::read() {
 
 int Chain::wait_fd() const { return links_.front()->source->wait_fd(); }
 
-std::string Chain::prepare(uint64_t epoch) { return links_.back()->sink->prepare(epoch); }
+std::string Chain::prepare(uint64_t epoch) {
+  std::string position = links_.back()->sink->prepare(epoch, links_.back()->outputs());
+  links_.back()->outputs().flush();
+  return position;
+}
 
 void Chain::commit(uint64_t epoch) {
   links_.back()->sink->commit(epoch, links_.back()->outputs());

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -22,12 +23,13 @@ constexpr std::string_view kSuffix = ".unfinished";
 
 void note_unfinished_files(const std::string& temp_dir, const std::string& identity,
                            const std::vector<std::string>& files) {
-  if (files.empty()) return;
   const std::string path = format("{}/{}{}", temp_dir, identity, kSuffix);
-  std::ofstream note(path, std::ios::binary);
+  const std::string draft = path + ".draft";  // a note is whole at any time
+  std::ofstream note(draft, std::ios::binary);
   note << to_bytes(files);
   note.flush();
-  if (!note) throw_errno(format("write({})", path));
+  if (!note) throw_errno(format("write({})", draft));
+  if (::rename(draft.c_str(), path.c_str()) != 0) throw_errno(format("rename({})", draft));
 }
 
 void remove_unfinished_files(const std::string& temp_dir) {

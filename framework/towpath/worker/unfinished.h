@@ -7,7 +7,7 @@ namespace towpath {
 // What a sink that is killed may leave behind: it is noted in the run's temporary folder before the
 // sink opens it, because a message might die with its sender.
 
-// Throws SystemError. Nothing is noted where there are no files.
+// Replaces what was noted before. Throws SystemError.
 void note_unfinished_files(const std::string& temp_dir, const std::string& identity,
                            const std::vector<std::string>& files);
 

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -34,7 +35,10 @@ struct CoordinatorGone {};  // nobody would hear what we have to say
 
 class WorkerServices final : public Services {
  public:
-  explicit WorkerServices(std::string temp_dir) : temp_dir_(std::move(temp_dir)) {}
+  WorkerServices(std::string temp_dir, std::string identity, std::function<void()> stop_point)
+      : temp_dir_(std::move(temp_dir)),
+        identity_(std::move(identity)),
+        stop_point_(std::move(stop_point)) {}
 
   Counter& counter(std::string_view name) override { return counters_[std::string(name)].counter; }
 
@@ -44,6 +48,19 @@ class WorkerServices final : public Services {
     if (fd < 0) throw_errno(format("mkstemp({})", path));
     ::close(fd);
     return path;
+  }
+
+  void stop_point() override { stop_point_(); }
+
+  void note_unfinished(const std::vector<std::string>& files) override {
+    std::vector<std::string> all = unfinished_;
+    all.insert(all.end(), files.begin(), files.end());
+    note_unfinished_files(temp_dir_, identity_, all);
+  }
+  // Those of the sink, known before it opens any.
+  void begin_unfinished(std::vector<std::string> files) {
+    unfinished_ = std::move(files);
+    if (!unfinished_.empty()) note_unfinished({});
   }
 
   void take(std::vector<std::pair<std::string, uint64_t>>& counters) {
@@ -59,7 +76,9 @@ class WorkerServices final : public Services {
     Counter counter;
     uint64_t taken = 0;
   };
-  std::string temp_dir_;
+  const std::string temp_dir_, identity_;
+  const std::function<void()> stop_point_;
+  std::vector<std::string> unfinished_;
   std::map<std::string, Entry> counters_;
 };
 
@@ -69,7 +88,7 @@ class Worker final : public Committer::Link {
       : start_(std::move(start)),
         arena_(std::move(arena)),
         dealer_(start_.address, start_.identity, lifeline),
-        services_(start_.temp_dir),
+        services_(start_.temp_dir, start_.identity, [this] { take_messages(false); }),
         committer_(arena_, start_.outputs, *this) {}
 
   int run() {
@@ -79,7 +98,7 @@ class Worker final : public Committer::Link {
         outputs.push_back({output.name, output.schema});
       chain_ = std::make_unique<Chain>(start_.steps.front().context.stage, start_.steps, outputs,
                                        committer_);
-      note_unfinished_files(start_.temp_dir, start_.identity, chain_->unfinished_files());
+      services_.begin_unfinished(chain_->unfinished_files());
       chain_->open(services_, start_.token);
       tell_ready();
       loop();

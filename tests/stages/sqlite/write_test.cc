@@ -175,15 +175,16 @@ struct Running {
   Outputs rejects{"db", {}, 4096, nothing};
   std::unique_ptr<Write> sink;
 
-  explicit Running(const Folder& folder, const char* mode = "replace") {
+  explicit Running(const Folder& folder, const char* mode = "replace",
+                   const char* table = "daily") {
     Settings::Context context;
     context.pipeline = "test";
-    context.stage = "db";
+    context.stage = table;
     context.inputs = {kInput};
     context.now_micros = 5;
-    sink = std::make_unique<Write>(Settings(
-        Object(Object::Map{{"path", folder.database()}, {"table", "daily"}, {"mode", mode}}),
-        context));
+    sink = std::make_unique<Write>(
+        Settings(Object(Object::Map{{"path", folder.database()}, {"table", table}, {"mode", mode}}),
+                 context));
   }
   void open(std::optional<std::string_view> position = {}) { sink->open(services, position); }
   void write() { sink->write(batch_of_rows(kInput, kRows, "in"), rejects); }
@@ -196,9 +197,9 @@ TEST_CASE("sqlite.write: before the commit the database does not change and disc
   Running running(folder);
   running.open();
   running.write();
-  running.sink->prepare(1);
+  REQUIRE(folder.files() == 2);  // the spool beside it
+  running.sink->prepare(1, running.rejects);
   REQUIRE(contents(folder.database()) == before);
-  REQUIRE(folder.files() == 2);
   running.sink->discard();
   running.sink->discard();
   REQUIRE(contents(folder.database()) == before);
@@ -213,7 +214,7 @@ TEST_CASE(
     Running running(folder);
     running.open();
     running.write();
-    position = running.sink->prepare(1);
+    position = running.sink->prepare(1, running.rejects);
     running.write();  // of an epoch that was never prepared
     running.write();
   }
@@ -229,6 +230,32 @@ TEST_CASE(
   running.sink->close();
   running.sink->close();
   REQUIRE(query(folder.database(), kDaily, 5) == kExpected);
+}
+
+TEST_CASE("sqlite.write: a database that it made goes when the run is stopped") {
+  Folder folder;
+  Running running(folder);
+  running.open();
+  running.write();
+  running.sink->prepare(1, running.rejects);
+  REQUIRE(fs::exists(folder.database()));
+  running.sink->discard();
+  REQUIRE(folder.files() == 0);
+}
+
+TEST_CASE("sqlite.write: two tables of one database are both prepared and both committed") {
+  Folder folder;
+  Running first(folder);
+  Running second(folder, "replace", "weekly");
+  for (Running* each : {&first, &second}) {
+    each->open();
+    each->write();
+  }
+  for (Running* each : {&first, &second}) each->sink->prepare(1, each->rejects);
+  for (Running* each : {&first, &second}) each->sink->commit(1, each->rejects);
+  for (Running* each : {&first, &second}) each->sink->close();
+  REQUIRE(query(folder.database(), "SELECT name FROM sqlite_master ORDER BY name", 1) ==
+          "daily\nweekly\n");
 }
 
 TEST_CASE("sqlite.write: two writers of one table and names that can't be are refused") {
