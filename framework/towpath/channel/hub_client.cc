@@ -51,7 +51,7 @@ HubClient::~HubClient() {
   if (owner_ != ::getpid()) {
     // In a child of fork: the thread and the socket are the parent's.
     thread_.detach();
-    (void)dealer_.release();
+    [[maybe_unused]] const Dealer* parents = dealer_.release();
     return;
   }
   stop();

@@ -10,9 +10,10 @@
 namespace towpath {
 namespace {
 
-uint32_t size_at(const char* at) {
-  uint32_t size;
-  std::memcpy(&size, at, sizeof size);
+// There are that many bytes.
+uint32_t size_at(std::string_view bytes, size_t at = 0) {
+  uint32_t size = 0;
+  bytes.copy(reinterpret_cast<char*>(&size), sizeof size, at);
   return size;
 }
 
@@ -23,8 +24,8 @@ ItemRun::ItemRun(std::shared_ptr<const std::string> memory, std::string_view byt
     : memory_(std::move(memory)), bytes_(bytes), count_(count), first_(first) {
   uint64_t items = 0;
   size_t at = 0;
-  while (bytes.size() - at >= kHead && bytes.size() - at - kHead >= size_at(bytes.data() + at)) {
-    at += kHead + size_at(bytes.data() + at);
+  while (bytes.size() - at >= kHead && bytes.size() - at - kHead >= size_at(bytes, at)) {
+    at += kHead + size_at(bytes, at);
     ++items;
   }
   if (count == 0 || items != count || at != bytes.size())
@@ -38,10 +39,10 @@ void ItemRun::append(std::string& run, std::string_view item) {
   run.append(head, kHead).append(item);
 }
 
-std::string_view ItemRun::front() const { return bytes_.substr(kHead, size_at(bytes_.data())); }
+std::string_view ItemRun::front() const { return bytes_.substr(kHead, size_at(bytes_)); }
 
 void ItemRun::drop_front() {
-  bytes_.remove_prefix(kHead + size_at(bytes_.data()));
+  bytes_.remove_prefix(kHead + size_at(bytes_));
   --count_;
   ++first_;
 }
@@ -50,7 +51,7 @@ ItemRun ItemRun::take_front(uint64_t count, uint64_t most) {
   ItemRun taken;
   size_t at = 0;
   while (taken.count_ < std::min(count, count_)) {
-    const size_t next = at + kHead + size_at(bytes_.data() + at);
+    const size_t next = at + kHead + size_at(bytes_, at);
     if (taken.count_ > 0 && next > most) break;
     at = next;
     ++taken.count_;

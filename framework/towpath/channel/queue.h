@@ -169,7 +169,8 @@ class JoinableQueue : public Queue<T> {
 template <Sendable T = Object>
 class SimpleQueue {
  public:
-  explicit SimpleQueue(Transport transport = Transport::kAuto)
+  SimpleQueue() = default;
+  explicit SimpleQueue(Transport transport)
       : queue_(QueueOptions{.transport = transport}) {}
   static SimpleQueue open(const Handle& handle) { return SimpleQueue(Queue<T>::open(handle)); }
 

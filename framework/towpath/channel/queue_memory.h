@@ -23,7 +23,7 @@ class QueueMemory {
   // Three parts, by how they are used. Sizes are of addresses, not of memory.
   static constexpr uint64_t kStreamBytes = 1024 * kMiB;
   static constexpr uint64_t kTableBytes = 512 * kMiB;
-  static constexpr uint64_t kPoolBytes = 16 * 1024 * kMiB;
+  static constexpr uint64_t kPoolBytes = uint64_t{16} * 1024 * kMiB;
   static constexpr uint64_t kStreamAt = 0;
   static constexpr uint64_t kTableAt = kStreamAt + kStreamBytes;
   static constexpr uint64_t kPoolAt = kTableAt + kTableBytes;
