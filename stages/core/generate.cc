@@ -38,12 +38,14 @@ StageSpec Generate::describe() {
       .field(field("rows", FieldKind::kInt).must().range(0, 1e12).about("Number of rows."))
       .field(
           field("seed", FieldKind::kInt).default_value("0").about("Another seed gives other rows."))
-      .field(field("columns", FieldKind::kAny)
-                 .must()
-                 .about("Column: sequence, int(least, most), float(least, most, digits), "
-                        "bool(share), choice(text, ...), date(first, days), "
-                        "timestamp(first, seconds), word(different words) or "
-                        "words(least, most, different words)."))
+      .field(
+          field("columns", FieldKind::kAny)
+              .must()
+              .about("Column: sequence, int(least, most), float(least, most, digits), "
+                     "bool(share), choice(text, ...), date(first, days), "
+                     "timestamp(first, seconds), word(different words) or "
+                     "words(least, most, different words). A date's first reads like 2024-01-01, "
+                     "a timestamp's like 2024-01-01T00:00:00Z."))
       .detects_columns()
       .example(
           "generate:\n"
@@ -54,6 +56,7 @@ StageSpec Generate::describe() {
           "    price: float(1, 100, 2)\n"
           "    country: choice(DE, FR, US)\n"
           "    day: date(2024-01-01, 365)\n"
+          "    at: timestamp(2024-01-01T00:00:00Z, 86400)\n"
           "    text: words(3, 12)");
 }
 

@@ -10,7 +10,7 @@
 using namespace towpath;
 
 // What csv.read says of its columns before the run: names from `columns` or the header, types from
-// `types` or the first MiB of the first file.
+// `types` or the first MiB of the first file that is not empty.
 
 namespace {
 
@@ -21,20 +21,17 @@ struct Sample {
   std::vector<TypeGuess> guesses;  // one for each name
 };
 
-Sample read_sample(const std::string& path, const Settings& settings) {
+// None of an empty file.
+std::optional<Sample> read_sample(const std::string& path, const Settings& settings) {
   const bool header = settings.get_bool("header");
   InputFile file(path);
   TextWindow window(file);
   csv::pass_preface(window, settings.get_int("skip"));
   csv::Records records(window, delimiter_of(settings));
   Sample sample;
-  if (!records.next() || records.problem()) {
-    throw Invalid(
-        format("{}: {}", path,
-               records.problem() ? records.problem()
-               : header          ? "the file is empty: it has no header"
-                        : "the file is empty: columns can't be known; name them in `columns`"));
-  }
+  if (!records.next()) return std::nullopt;
+  if (csv::lines_end_in_cr(records, header)) throw Invalid(format("{}: {}", path, csv::kEndsInCr));
+  if (records.problem()) throw Invalid(format("{}: {}", path, records.problem()));
   if (header) {
     sample.names = csv::names_of(records.cells());
     if (const std::string* twice = csv::find_twice(sample.names)) {
@@ -58,6 +55,18 @@ Sample read_sample(const std::string& path, const Settings& settings) {
     records.pass();
   }
   return sample;
+}
+
+Sample read_sample(const Settings& settings) {
+  const std::vector<FoundFile> files = find_files(settings.get_strings("path"));
+  for (const FoundFile& file : files) {
+    if (std::optional<Sample> sample = read_sample(file.path, settings)) return *std::move(sample);
+  }
+  throw Invalid(format("{}: {}", files.front().path,
+                       files.size() > 1 ? "this file and all that follow it are empty"
+                       : settings.get_bool("header")
+                           ? "the file is empty: it has no header"
+                           : "the file is empty: columns can't be known; name them in `columns`"));
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -105,7 +114,7 @@ Schema schema_of(const Settings& settings, const Sample* sample) {
 Schema CsvRead::detect(const Settings& settings) {
   std::optional<Sample> sample;
   if (settings.has("path")) {
-    sample = read_sample(find_files(settings.get_strings("path")).front().path, settings);
+    sample = read_sample(settings);
   } else if (!settings.has("columns")) {
     throw Invalid("csv.read has no path to learn its columns from: name them in `columns`");
   }

@@ -36,4 +36,8 @@ const std::string* find_twice(const std::vector<std::string>& names) {
   return nullptr;
 }
 
+bool lines_end_in_cr(const Records& first, bool is_header) {
+  return first.has_lone_cr() && (is_header || !first.ends_in_lf());
+}
+
 }  // namespace csv

@@ -17,4 +17,11 @@ std::vector<std::string> numbered(size_t count);
 // The name that comes twice, or null.
 const std::string* find_twice(const std::vector<std::string>& names);
 
+// Whether a file with this first record seems to end its lines in CR alone; kEndsInCr says so. In a
+// row a CR may be a part of a cell; in a header it is none.
+bool lines_end_in_cr(const Records& first, bool is_header);
+inline constexpr const char* kEndsInCr =
+    "its lines end in CR alone, as on old Macs, which ends no line here; convert it with tr '\\r' "
+    "'\\n' < IN > OUT";
+
 }  // namespace csv

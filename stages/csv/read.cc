@@ -25,7 +25,8 @@ bool loses_zeros(Type type, std::string_view text) {
 StageSpec CsvRead::describe() {
   return StageSpec("csv.read")
       .summary(
-          "Reads CSV files as RFC 4180 has them, one row a record; what does not fit is rejected.")
+          "Reads CSV files as RFC 4180 has them, one row a record; what does not fit is rejected, "
+          "also a record of more than 64 MiB.")
       .field(field("path", FieldKind::kStrings)
                  .not_empty()
                  .about("Path or glob, or a list of them; gzip and zstd are seen by content. A "
@@ -41,10 +42,10 @@ StageSpec CsvRead::describe() {
                  .about("With a header: the columns to read, all others are ignored. Without: the "
                         "names, in "
                         "order (else c1, c2, …)."))
-      .field(
-          field("types", FieldKind::kTypes)
-              .about(
-                  "Types of columns; the others are learnt from the first MiB of the first file."))
+      .field(field("types", FieldKind::kTypes)
+                 .about("Types of columns; the others are learnt from the first MiB of the first "
+                        "file that "
+                        "is not empty."))
       .field(delimiter_field())
       .field(field("skip", FieldKind::kInt)
                  .default_value("0")
@@ -121,16 +122,22 @@ bool CsvRead::begin(FileText& file, Outputs& out, bool resumed) {
   if (!header_) {
     width_ = schema_.size();
     for (size_t i = 0; i < width_; ++i) cell_of_[i] = static_cast<int>(i);
-    return true;
   }
   csv::Records records(file.window(), delimiter_);
   const SourcePosition position = file.position();
   if (!records.next()) {
+    if (!header_) return true;
     if (!resumed) out.reject(position, "", "the file is empty: it has no header");
     return false;
   }
-  const std::string problem =
-      records.problem() ? records.problem() : match(csv::names_of(records.cells()));
+  std::string problem;
+  if (csv::lines_end_in_cr(records, header_)) {
+    problem = csv::kEndsInCr;
+  } else if (!header_) {
+    return true;
+  } else {
+    problem = records.problem() ? records.problem() : match(csv::names_of(records.cells()));
+  }
   if (!problem.empty()) {
     // All of its rows are missed, so the reject must not be taken for one of a row.
     if (!resumed) out.reject(position, records.raw(), "the whole file is rejected: " + problem);

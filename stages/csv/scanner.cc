@@ -61,7 +61,13 @@ const char* Scanner::next_mark() {
   return block_ + std::countr_zero(marks_);
 }
 
-Scanner::Result Scanner::scan(std::string_view text, bool last) {
+Scanner::Result Scanner::bad(const char* problem, size_t at) {
+  problem_ = problem;
+  length_ = at;
+  return Result::kBad;
+}
+
+Scanner::Result Scanner::scan(std::string_view text, bool last, const Known& known) {
   const char* at = text.data();
   if (at != next_ || at + text.size() != end_) {
     end_ = at + text.size();
@@ -78,12 +84,19 @@ Scanner::Result Scanner::scan(std::string_view text, bool last) {
       cell = {.data = at + 1, .size = 0, .quoted = true, .doubled = false};
       const char* quote = at + 1;
       for (;;) {
+        const char* const from = quote;
         quote =
             static_cast<const char*>(std::memchr(quote, '"', static_cast<size_t>(end_ - quote)));
         if (quote == nullptr) {
           if (!last) return Result::kIncomplete;
-          problem_ = "a quoted cell is never closed";
-          return Result::kBad;
+          return bad("a quoted cell is never closed", text.size());
+        }
+        if (from < text.data() + known.until) {
+          const auto* newline =
+              static_cast<const char*>(std::memchr(from, '\n', static_cast<size_t>(quote - from)));
+          if (newline != nullptr && newline < text.data() + known.until) {
+            return bad(known.problem, known.until);
+          }
         }
         if (quote + 1 == end_ || quote[1] != '"') break;
         cell.doubled = true;
@@ -98,8 +111,8 @@ Scanner::Result Scanner::scan(std::string_view text, bool last) {
           mark == quote + 2 && quote[1] == '\r' && (mark == end_ || *mark == '\n');
       if (mark != quote + 1 && !carriage_return) {
         if (mark == end_ && !last) return Result::kIncomplete;
-        problem_ = "text follows the closing quote of a cell";
-        return Result::kBad;
+        return bad("text follows the closing quote of a cell",
+                   static_cast<size_t>(quote - text.data()));
       }
     } else {
       mark = next_mark();
@@ -132,16 +145,21 @@ bool Records::next() {
       if (!window_.grow()) return false;
       continue;
     }
-    const Scanner::Result result = scanner_.scan(text, last);
+    const uint64_t begin = window_.byte();
+    const size_t until = bad_until_ > begin ? static_cast<size_t>(bad_until_ - begin) : 0;
+    const Scanner::Result result = scanner_.scan(text, last, {.until = until, .problem = bad_});
     if (result == Scanner::Result::kIncomplete && text.size() <= kMaxRecord) {
       last = !window_.grow();
       continue;
     }
     problem_ = nullptr;
-    if (result == Scanner::Result::kBad) {
-      problem_ = scanner_.problem();
-    } else if (result == Scanner::Result::kIncomplete || scanner_.length() > kMaxRecord) {
+    // What is bad past the limit shows or not as the window happens to lie: it is too long in any
+    // case.
+    if (result == Scanner::Result::kIncomplete || scanner_.length() > kMaxRecord) {
       problem_ = "the record, or a quoted cell in it, is longer than 64 MiB";
+    } else if (result == Scanner::Result::kBad) {
+      problem_ = bad_ = scanner_.problem();
+      bad_until_ = begin + scanner_.length();
     }
     return true;
   }
@@ -153,6 +171,24 @@ std::string_view Records::raw() const {
   if (raw.ends_with('\n')) raw.remove_suffix(1);
   if (raw.ends_with('\r')) raw.remove_suffix(1);
   return raw;
+}
+
+bool Records::ends_in_lf() const {
+  const std::string_view text = window_.text();
+  return problem_ ? text.find('\n') != text.npos : text[scanner_.length() - 1] == '\n';
+}
+
+bool Records::has_lone_cr() const {
+  if (problem_) return raw().find('\r') != std::string_view::npos;
+  const std::span<const Cell> cells = scanner_.cells();
+  for (const Cell& cell : cells) {
+    std::string_view text = cell.raw();
+    if (&cell == &cells.back()) {
+      while (text.ends_with('\r')) text.remove_suffix(1);  // before CR LF, too
+    }
+    if (!cell.quoted && text.find('\r') != text.npos) return true;
+  }
+  return false;
 }
 
 void Records::pass() {

@@ -44,15 +44,23 @@ class Scanner {
     kIncomplete,  // the text ends inside the record
     kBad,         // problem()
   };
+  // A bad record, seen from where this text begins: it was inside quotes wherever a line begins, up
+  // to the byte `until`. So whoever is inside quotes at one of these bytes ends as it did, however
+  // far that was.
+  struct Known {
+    size_t until = 0;
+    const char* problem = "";
+  };
   // `last`: nothing follows the text, so its end also ends a record.
-  Result scan(std::string_view text, bool last);
+  Result scan(std::string_view text, bool last, const Known& known);
 
   std::span<const Cell> cells() const { return cells_; }
-  size_t length() const { return length_; }  // with the line end
+  size_t length() const { return length_; }  // with the line end; of a bad record, to what is bad
   int64_t lines() const { return lines_; }
   const char* problem() const { return problem_; }
 
  private:
+  Result bad(const char* problem, size_t at);
   void aim(const char* at);  // the next mark will be the first at or behind `at`
   const char* next_mark();   // the delimiter or '\n' there; end_ if there is none
   void pass_mark() { marks_ &= marks_ - 1; }
@@ -81,6 +89,11 @@ class Records {
   const char* problem() const { return problem_; }
   std::span<const Cell> cells() const { return scanner_.cells(); }
   std::string_view raw() const;  // without its line end
+  // Whether a CR stands outside quotes, but before a line end (of a bad record: anywhere in raw()),
+  // and whether the record, or its first line, ends in LF. Of files whose lines end in CR alone,
+  // the first record is all of it.
+  bool has_lone_cr() const;
+  bool ends_in_lf() const;
   int64_t lines() const { return problem_ ? 1 : scanner_.lines(); }
   void pass();
 
@@ -88,6 +101,8 @@ class Records {
   towpath::TextWindow& window_;
   Scanner scanner_;
   const char* problem_ = nullptr;
+  uint64_t bad_until_ = 0;  // what Scanner::Known is about, as a byte of the file's text
+  const char* bad_ = "";
 };
 
 }  // namespace csv

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "stages/json/line.h"
 #include "stages/json/read.h"
@@ -56,16 +57,18 @@ Type type_of(unsigned seen) {
   }
 }
 
-// The keys in the order in which they first come.
-std::vector<Key> read_sample(const std::string& path) {
+// The keys in the order in which they first come; nothing of a file without text.
+std::optional<std::vector<Key>> read_sample(const std::string& path) {
   InputFile file(path);
   TextWindow window(file);
   pass_byte_order_mark(window);
   simdjson::dom::parser parser;
   std::vector<Key> keys;
+  bool empty = true;
   while (window.byte() < kSample) {
     const auto line = next_line(window);
     if (!line) break;
+    empty = empty && json::is_blank(line->text);
     if (line->too_long) {
       window.skip_line();
       continue;
@@ -86,7 +89,26 @@ std::vector<Key> read_sample(const std::string& path) {
       expected = static_cast<size_t>(key - keys.begin()) + 1;
     }
   }
+  if (empty) return std::nullopt;
   return keys;
+}
+
+// Of the first file that is not empty.
+Schema find_columns(const std::vector<FoundFile>& files, bool must) {
+  std::string path = files.front().path;
+  Schema found;
+  for (const FoundFile& file : files) {
+    const std::optional<std::vector<Key>> keys = read_sample(file.path);
+    if (!keys) continue;
+    for (const Key& key : *keys) found.push_back({key.name, type_of(key.seen)});
+    path = file.path;
+    break;
+  }
+  if (found.empty() && must) {
+    throw Invalid(format(
+        "{}: no line in its first MiB is a JSON object; name the columns in `columns`", path));
+  }
+  return found;
 }
 
 }  // namespace
@@ -94,12 +116,7 @@ std::vector<Key> read_sample(const std::string& path) {
 Schema JsonlRead::detect(const Settings& settings) {
   Schema found;
   if (settings.has("path")) {
-    const std::string path = find_files(settings.get_strings("path")).front().path;
-    for (const Key& key : read_sample(path)) found.push_back({key.name, type_of(key.seen)});
-    if (found.empty() && !settings.has("columns")) {
-      throw Invalid(format(
-          "{}: no line in its first MiB is a JSON object; name the columns in `columns`", path));
-    }
+    found = find_columns(find_files(settings.get_strings("path")), !settings.has("columns"));
   } else if (!settings.has("columns")) {
     throw Invalid("jsonl.read has no path to learn its columns from: name them in `columns`");
   }

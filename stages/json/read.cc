@@ -36,7 +36,7 @@ StageSpec JsonlRead::describe() {
   return StageSpec("jsonl.read")
       .summary(
           "Reads JSON Lines: one object a line, one row an object; what does not fit is rejected, "
-          "also an object that has a key twice.")
+          "also an object that has a key twice, and a line of more than 64 MiB.")
       .field(field("path", FieldKind::kStrings)
                  .not_empty()
                  .about("Path or glob, or a list of them; gzip and zstd are seen by content. A "
@@ -45,8 +45,7 @@ StageSpec JsonlRead::describe() {
       .field(field("columns", FieldKind::kStrings)
                  .not_empty()
                  .about("The keys to read, all others are ignored; else those of the first MiB of "
-                        "the first "
-                        "file. A key that lacks is null."))
+                        "the first file that is not empty. A key that lacks is null."))
       .field(field("types", FieldKind::kTypes)
                  .about("Types of columns; they also take text that reads so, and string any "
                         "value's text. The "

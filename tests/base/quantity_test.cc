@@ -48,6 +48,9 @@ TEST_CASE("Quantity: numbers are shown for people") {
   CHECK(show_bytes(0) == "0 B");
   CHECK(show_bytes(1023) == "1023 B");
   CHECK(show_bytes(1536) == "1.5 KiB");
+  CHECK(show_bytes((1 << 20) - 100) == "1023.9 KiB");
+  CHECK(show_bytes((1 << 20) - 1) == "1.0 MiB");
+  CHECK(show_bytes((uint64_t{1} << 40) - 1) == "1.0 TiB");
   CHECK(show_bytes(uint64_t{3} << 30) == "3.0 GiB");
   CHECK(show_duration(Millis{1234}) == "1.2s");
   CHECK(show_duration(Millis{83'456}) == "1m23s");

@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from harness import PROGRAM, TowpathTest, descendants, open_files, until
+from harness import PLAIN, PROGRAM, TowpathTest, descendants, open_files, until
 
 
 class Ends(TowpathTest):
@@ -140,9 +140,43 @@ class Ends(TowpathTest):
         self.assertIn("ulimit -f unlimited", done.stderr)
         self.assert_nothing_is_left()
 
-    def limited(self, limit):
+    def test_a_limit_on_addresses_is_said_with_the_way_out(self):
+        self.config('''
+  rows: { generate: { rows: 1000, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+        done = self.limited("ulimit -v 2000000")
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertRegex(done.stderr, r"shared memory takes .* of addresses, .* a process may have 1\.9 GiB: raise the "
+                                      r"limit \(ulimit -v unlimited\), or give the run less memory \(memory: in the YAML")
+        self.assert_nothing_is_left()
+
+    @unittest.skipUnless(os.getuid() == 0 and PLAIN, "the limit holds for root no more than for others' processes")
+    def test_too_few_threads_are_said_and_no_death(self):
+        user = 54321  # nobody's: the limit counts what runs as the user
+        if subprocess.run(["test", "-x", PROGRAM], user=user, group=user, extra_groups=[]).returncode != 0:
+            self.skipTest("the program lies where another user may not go")
+        for path in (self.folder, self.runtime):
+            os.chown(path, user, user)
+        self.config('''
+  rows: { generate: { rows: 1000, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+        codes = []
+        for most in range(1, 30):
+            done = self.limited(f"ulimit -u {most}", user=user, group=user, extra_groups=[])
+            self.assertNotIn("SIGABRT", done.stderr, most)
+            self.assertIn(done.returncode, (0, 1, 2), f"{most}: {done.stderr}")
+            if done.returncode != 0:
+                self.assertIn("ulimit -u", done.stderr, most)
+            codes.append(done.returncode)
+            self.assert_nothing_is_left()
+            if done.returncode == 0:
+                break
+        self.assertEqual(0, codes[-1])
+        self.assertIn(1, codes)
+
+    def limited(self, limit, **more):
         return subprocess.run(["bash", "-c", f'{limit}; exec "{PROGRAM}" run t.yaml'], cwd=self.folder, env=self.env,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, **more)
 
     def test_a_run_folder_that_can_not_be_written_leaves_no_partial_file(self):
         self.config('''

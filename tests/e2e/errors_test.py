@@ -57,6 +57,9 @@ class Errors(TowpathTest):
     def test_values_out_of_range_show_the_range(self):
         self.expect("out_of_range", 2)
 
+    def test_a_name_too_long_for_a_folder_is_placed(self):
+        self.expect("long_name")
+
     def test_a_missing_file_is_named_before_the_run(self):
         self.expect("missing_file")
 

@@ -2,6 +2,7 @@
 """kill -9 of workers: a stateless one changes nothing; a stateful one or a sink ends the run, by name."""
 import gzip
 import os
+import pathlib
 import signal
 import time
 import unittest
@@ -9,6 +10,17 @@ import unittest
 from harness import TowpathTest, counted_words, csv_bytes, until, zipf_text
 
 MOST_KILLS = 50
+
+
+def bytes_read_of(pid, path):
+    """How far the process is in a file that it reads; 0 when it has not opened it."""
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if os.readlink(entry) == str(path):
+                return int(pathlib.Path(f"/proc/{pid}/fdinfo/{entry.name}").read_text().split()[1])
+        except OSError:
+            pass  # closed meanwhile
+    return 0
 
 
 class Kills(TowpathTest):
@@ -107,6 +119,26 @@ class Kills(TowpathTest):
   csv: { from: count, csv.write: out.csv }''')
         self.kill_while_it_runs("/(lines|words)#")
         self.assert_same_bytes(counted_words([text]), self.read("out.csv"), "word count")
+
+    def test_of_a_reader_whose_file_was_replaced_end_the_run_and_name_it(self):
+        text = "a,b\n" + f"1,{'x' * 46}\n" * 1_500_000
+        path = self.write("in.csv", text)
+        self.write("next.csv", text.replace("1,x", "2,y"))
+        self.config("""
+  rows: { csv.read: in.csv }
+  csv: { from: rows, csv.write: out.csv }""", "memory: 64MiB")
+        running = self.start("run", "t.yaml", "--quiet")
+        sink = next(iter(running.wait_for_workers("/csv#")))
+        reader = next(iter(running.wait_for_workers("/rows#")))
+        os.kill(sink, signal.SIGSTOP)  # so the reader stays inside the file
+        until(lambda: running.ended() or bytes_read_of(reader, path) > 8 << 20, 20, "the reader is inside the file")
+        os.rename(self.folder / "next.csv", path)
+        os.kill(reader, signal.SIGKILL)
+        os.kill(sink, signal.SIGCONT)
+        running.wait()
+        self.assertEqual(1, running.code, running.text())
+        self.assertRegex(running.text(), "in.csv: it was replaced by another file while it was read")
+        self.assertFalse((self.folder / "out.csv").exists())
 
     def test_of_stateless_workers_keep_the_order_of_rows(self):
         self.config('''

@@ -23,9 +23,17 @@ class Program(TowpathTest):
 
     def test_no_or_an_unknown_command_is_wrong_usage(self):
         self.assertIn("--help", self.towpath(code=2).text())
-        self.towpath("rnu", "t.yaml", code=2)
+        said = self.towpath("rnu", "t.yaml", code=2).text()
+        self.assertIn('there is no command "rnu"; did you mean "run"?', said)
+        self.assertIn('there is no command "tbles"; did you mean "tables"?', self.towpath("debug", "tbles", code=2).text())
+        self.assertIn("there are run, check, graph", self.towpath("zzzzzz", code=2).text())
         self.towpath("run", code=2)
         self.towpath("run", "t.yaml", "--no-such-option", code=2)
+
+    def test_batch_rows_of_none_says_what_is_allowed(self):
+        for wrong in ("0", "-1", "1.5", "many"):
+            said = self.towpath("run", "t.yaml", "--batch-rows", wrong, code=2).text()
+            self.assertIn(f"{wrong} is not a whole number of at least 1", said)
 
     def test_check_of_a_right_file_starts_nothing_and_exits_0(self):
         self.pipeline()

@@ -111,6 +111,9 @@ TEST_CASE("Errors: types that don't fit name a cast that would do") {
        "d == «'2024-02-30'»: '2024-02-30' is not a date | dates read like 2024-02-29"},
       {"at < 'x'",
        "at < «'x'»: 'x' is not a timestamp | timestamps read like 2024-02-29T12:30:00Z"},
+      {"at < '2024-02-29T12:00:00.1234567Z'",
+       "at < «'2024-02-29T12:00:00.1234567Z'»: '2024-02-29T12:00:00.1234567Z' is finer than a "
+       "microsecond, which no timestamp is | leave out all but six digits of the second"},
       {"i in (1, 'x')",
        "«i in (1, 'x')»: i is an int and 'x' is a string: they can't be compared | write int('x')"},
       {"if(i, 1, 2)", "if(«i», 1, 2): if: argument 1 is an int; it takes a bool | write bool(i)"},

@@ -302,6 +302,11 @@ TEST_CASE("Functions: casts") {
       {"timestamp(d)", "2024-02-29T00:00:00Z"},
       {"timestamp('2024-02-29T12:00:00+02:00')", "2024-02-29T10:00:00Z"},
       {"timestamp(t)", "error: timestamp('abc'): not a timestamp"},
+      {"timestamp('2024-02-29T12:00:00.1234560Z')", "2024-02-29T12:00:00.123456Z"},
+      {"timestamp(concat('2024-02-29T12:00:00.1234567', substr(t, 9)))",
+       "error: timestamp('2024-02-29T12:00:00.1234567'): finer than a microsecond, which no "
+       "timestamp is"},
+      {"date('2024-02-29T12:00:00.1234567Z')", "2024-02-29"},
       {"timestamp(i)", "1970-01-01T00:00:07Z"},
       {"timestamp(f)", "1970-01-01T00:00:02.5Z"},
       {"timestamp(i * 1000000000000000000)",

@@ -48,6 +48,8 @@ TEST_CASE("Options: the file must be of format 1") {
 TEST_CASE("Options: each of the pipeline's is checked for type and range") {
   CHECK(with("pipeline: sales-2") == "");
   CHECK(says(with("pipeline: a b"), "\"a b\" can't be the name of a pipeline"));
+  CHECK(says(with("pipeline: " + std::string(101, 'a')),
+             "the name has 101 bytes; a pipeline's may have 100"));
   CHECK(says(with("pipeline: [a]"), "the pipeline: pipeline is a list; it takes a text"));
   CHECK(says(with("memory: lots"),
              "the pipeline: memory: \"lots\" is not a size; write bytes, or a number with KiB, MiB "

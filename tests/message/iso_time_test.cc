@@ -106,8 +106,26 @@ TEST_CASE("Timestamp: the forms that people write are read") {
   CHECK(time_of("2024-03-01T00:15:00+11:45") == noon);
   CHECK(time_of("2024-02-29T12:30:00.5Z") == noon + 500'000);
   CHECK(time_of("2024-02-29T12:30:00.000001") == noon + 1);
-  CHECK(time_of("2024-02-29T12:30:00.123456789Z") == noon + 123'456);
-  CHECK(time_of("2024-02-29T12:30:00.1234560000000000000000000000001Z") == noon + 123'456);
+  CHECK(time_of("2024-02-29T12:30:00.123456000Z") == noon + 123'456);
+  CHECK(time_of("2024-02-29T12:30:00.1234560000000000000000000000000Z") == noon + 123'456);
+}
+
+TEST_CASE("Timestamp: what is finer than a microsecond is not read, but asked for cut") {
+  const int64_t noon = (19782 * 86400 + 45000) * kSecond;
+  for (const char* fine : {"2024-02-29T12:30:00.123456789Z", "2024-02-29T12:30:00.1234561",
+                           "2024-02-29T12:30:00.1234560000000000000000000000001Z"}) {
+    CAPTURE(fine);
+    CHECK_FALSE(time_of(fine));
+    int64_t micros = 0;
+    bool finer = false;
+    CHECK(read_timestamp(fine, micros, &finer));
+    CHECK(finer);
+    CHECK(micros == noon + 123'456);
+  }
+  int64_t micros = 0;
+  bool finer = true;
+  CHECK(read_timestamp("2024-02-29T12:30:00.1234560Z", micros, &finer));
+  CHECK_FALSE(finer);
 }
 
 TEST_CASE("Timestamp: what is no time is refused") {

@@ -57,3 +57,12 @@ TEST_CASE("RunFolder: the lock is held as long as the run lives") {
 TEST_CASE("RunFolder: a base that can't be made is an error that names it") {
   CHECK_THROWS_WITH(RunFolder::create("/proc/nowhere", "sales"), Catch::Contains("/proc/nowhere"));
 }
+
+TEST_CASE("RunFolder: a base that can't be made says why") {
+  const TempDir base;
+  const std::string file = base.path + "/file";
+  const UniqueFd made(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  CHECK_THROWS_WITH(RunFolder::create(file + "/runs", "sales"),
+                    Catch::Contains(file + "/runs") && Catch::Contains("Not a directory") &&
+                        Catch::Contains("--run-dir"));
+}

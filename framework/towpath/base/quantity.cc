@@ -57,7 +57,8 @@ std::string show_bytes(uint64_t bytes) {
   static constexpr std::string_view kNames[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes);
   size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kNames)) {
+  // What would round to 1024.0 is one of the next unit.
+  while (value >= (unit == 0 ? 1024 : 1023.95) && unit + 1 < std::size(kNames)) {
     value /= 1024;
     ++unit;
   }

@@ -5,11 +5,17 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <latch>
 #include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/process_limit.h"
 
 namespace towpath {
 namespace {
@@ -24,6 +30,30 @@ constexpr size_t kNotCopied = size_t{16} << 10;
   throw SystemError(format("{}: {}", call, ::zmq_strerror(number)), number);
 }
 
+// ZeroMQ aborts the process when it can't make its threads, so it is tried before: as many, at the
+// same time.
+void make_sure_of_threads() {
+  constexpr int kThreads = 2;  // one that reads and writes, one that closes sockets
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for threads that stay
+  std::latch end(1);
+  std::vector<std::thread> threads;
+  int error = 0;
+  try {
+    for (int i = 0; i < kThreads; ++i) threads.emplace_back([&end] { end.wait(); });
+  } catch (const std::system_error& failed) {
+    error = failed.code().value();
+  }
+  end.count_down();
+  for (std::thread& thread : threads) thread.join();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error == 0) return;
+  throw SystemError(
+      format("a thread can't be made, and ZeroMQ needs {}: {}", kThreads, kRaiseProcessLimit),
+      error);
+}
+
 // The process's context. Ended at exit, so that what is queued still leaves within the sockets'
 // linger; not if a socket is open then, which would wait for ever.
 class Context {
@@ -31,6 +61,7 @@ class Context {
   void* open_socket(int type) {
     const std::lock_guard lock(mutex_);
     if (context_ == nullptr || owner_ != ::getpid()) {
+      make_sure_of_threads();
       context_ = ::zmq_ctx_new();
       if (context_ == nullptr) throw_zmq("zmq_ctx_new");
       owner_ = ::getpid();

@@ -1,15 +1,46 @@
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <csignal>
 #include <exception>
 #include <iostream>
 
+#include "towpath/base/format.h"
 #include "towpath/base/log.h"
+#include "towpath/base/quantity.h"
 #include "towpath/cli/commands.h"
 #include "towpath/process/init.h"
 
 namespace {
 
 using namespace towpath;
+
+std::string check_count(const std::string& text) {
+  uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc() && stop == end && number > 0) return "";
+  return format("{} is not a whole number of at least 1", text);
+}
+
+// Where a command lacks: what stands in its place, and what may have been meant. Empty when nothing
+// stands there.
+std::string wrong_command(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().back();
+  const std::vector<std::string> words = at->remaining();
+  if (words.empty()) return "";
+  std::vector<std::string_view> known;
+  std::string all;
+  const std::vector<const CLI::App*> commands =
+      at->get_subcommands([](const CLI::App*) { return true; });
+  for (const CLI::App* command : commands) {
+    known.push_back(command->get_name());
+    all += (all.empty() ? "" : ", ") + command->get_name();
+  }
+  const std::string_view near = nearest(words[0], known.data(), known.data() + known.size());
+  return format("towpath: there is no command \"{}\"; {}\n", words[0],
+                near.empty() ? format("there are {}", all) : format("did you mean \"{}\"?", near));
+}
 
 void add_config_options(CLI::App& command, cli::ConfigArguments& arguments) {
   command.add_option("CONFIG", arguments.config, "the pipeline's YAML file")->required();
@@ -28,7 +59,7 @@ void add_config_options(CLI::App& command, cli::ConfigArguments& arguments) {
                   "bytes for batches on their way and for what stages keep, together, e.g. 256MiB")
       ->type_name("SIZE");
   command.add_option("--batch-rows", arguments.batch_rows, "cuts batches at N rows")
-      ->check(CLI::PositiveNumber)
+      ->check(check_count)
       ->type_name("N");
 }
 
@@ -87,6 +118,11 @@ int program(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    const std::string wrong = wrong_command(app);
+    if (wrong.empty()) return app.exit(error) == 0 ? 0 : 2;
+    std::cerr << wrong;
+    return 2;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

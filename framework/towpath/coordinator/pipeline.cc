@@ -142,7 +142,8 @@ Node& entry(Node& map, std::string_view key) {
 
 }  // namespace
 
-Pipeline::Pipeline(const std::string& name) : document_(Document::parse(name, "towpath: 1")) {
+Pipeline::Pipeline(const std::string& name)
+    : document_(Document::parse(format("pipeline {}", name), "towpath: 1")) {
   document_.root() = map_node();
   entry(document_.root(), "towpath") = node_of(1);
   entry(document_.root(), "pipeline") = node_of(name);

@@ -26,6 +26,7 @@ constexpr Fault kFloatRange{"out of a float's range", true};
 constexpr Fault kNotBool{"neither true nor false", true};
 constexpr Fault kNotDate{"not a date", true};
 constexpr Fault kNotTimestamp{"not a timestamp", true};
+constexpr Fault kFinerTime{"finer than a microsecond, which no timestamp is", true};
 constexpr Fault kTimeRange{"timestamp out of range", false};
 constexpr Fault kNull{"", false};  // no fault: the result is null
 
@@ -121,17 +122,19 @@ const Fault* convert(std::string_view from, int32_t& to) {
   from = trimmed(from);
   if (read_date(from, to)) return nullptr;
   int64_t micros = 0;
-  const bool is_time = read_timestamp(from, micros);
+  bool finer;  // of no interest to the day
+  const bool is_time = read_timestamp(from, micros, &finer);
   to = is_time ? day_of(micros) : 0;
   return is_time ? nullptr : &kNotDate;
 }
 const Fault* text_to_timestamp(std::string_view from, int64_t& to) {
   from = trimmed(from);
   int32_t days = 0;
-  if (read_timestamp(from, to)) return nullptr;
-  if (read_date(from, days)) return days_to_micros(days, to);
+  bool finer = false;
+  if (read_timestamp(from, to, &finer) && !finer) return nullptr;
+  if (!finer && read_date(from, days)) return days_to_micros(days, to);
   to = 0;
-  return &kNotTimestamp;
+  return finer ? &kFinerTime : &kNotTimestamp;
 }
 const Fault* seconds_to_timestamp(int64_t from, int64_t& to) {
   return __builtin_mul_overflow(from, kSecond, &to) ? &kTimeRange : nullptr;

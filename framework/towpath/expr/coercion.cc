@@ -46,10 +46,14 @@ bool Typer::coerce(NodePtr& node, Type to) const {
     const std::string_view text = node->out.text_at(0);
     int32_t days = 0;
     int64_t micros = 0;
+    bool finer = false;
     if (to == Type::kDate && read_date(text, days)) {
       made = constant_date(days);
-    } else if (to == Type::kTimestamp && read_timestamp(text, micros)) {
+    } else if (to == Type::kTimestamp && read_timestamp(text, micros, &finer) && !finer) {
       made = constant_int(micros, Type::kTimestamp);
+    } else if (finer) {
+      fail_at(span, format("'{}' is finer than a microsecond, which no timestamp is", text),
+              "leave out all but six digits of the second");
     } else if (to == Type::kTimestamp && read_date(text, days)) {
       made = constant_int(days * int64_t{86'400'000'000}, Type::kTimestamp);
     } else {
@@ -95,10 +99,11 @@ std::optional<Type> Typer::unify(std::span<NodePtr> nodes) const {
   if (texts_wanted && common && *common == Type::kDate) {
     int32_t days = 0;
     int64_t micros = 0;
+    bool finer = false;
     for (const NodePtr& node : nodes) {
       if (node->type != Type::kString || node->untyped || !node->literal) continue;
       const std::string_view text = node->out.text_at(0);
-      if (!read_date(text, days) && read_timestamp(text, micros)) common = Type::kTimestamp;
+      if (!read_date(text, days) && read_timestamp(text, micros, &finer)) common = Type::kTimestamp;
     }
   } else if (texts_wanted && (!common || !is_time(*common)) && !meet(Type::kString)) {
     return std::nullopt;

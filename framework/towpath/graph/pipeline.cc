@@ -43,6 +43,9 @@ Node own_options(Document& document, const std::vector<FieldSpec>& fields) {
   return own;
 }
 
+// A run's folder bears it, with more.
+constexpr size_t kLongestName = 100;
+
 uint64_t read_max_rejects(Document& document, const Node& at) {
   const Number number = read_number(at.text);
   if (number.kind == Number::Kind::kInt && number.integer >= 0) {
@@ -73,8 +76,14 @@ Graph read_pipeline(Document& document, const PlanOptions& options) {
   if (const Object* name = values.find("pipeline")) {
     graph.pipeline = name->as_string();
     check_name(document, *own.find("pipeline"), graph.pipeline, "a pipeline");
+    if (graph.pipeline.size() > kLongestName) {
+      document.add(*own.find("pipeline"),
+                   format("the name has {} bytes; a pipeline's may have {}", graph.pipeline.size(),
+                          kLongestName),
+                   "shorten it");
+    }
   } else {
-    graph.pipeline = stem_of(document.path());
+    graph.pipeline = stem_of(document.path()).substr(0, kLongestName);
   }
 
   const uint64_t quarter = options.total_memory / 4;

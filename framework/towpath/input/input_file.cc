@@ -22,8 +22,11 @@ InputFile::InputFile(std::string path) : path_(std::move(path)) {
   struct stat status {};
   if (::fstat(fd_.get(), &status) != 0) throw_errno(format("fstat({})", path_));
   if (S_ISDIR(status.st_mode)) throw Invalid(format("{} is a folder, not a file", path_));
+  identity_.device = status.st_dev;
+  identity_.inode = status.st_ino;
   if (S_ISREG(status.st_mode)) {
-    size_ = static_cast<uint64_t>(status.st_size);
+    identity_.size = static_cast<uint64_t>(status.st_size);
+    identity_.modified = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
     seekable_ = true;
     ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);  // a hint: it may fail
   }
@@ -95,8 +98,8 @@ size_t InputFile::read(char* into, size_t size) {
 void InputFile::seek(uint64_t byte) {
   if (byte == position_) return;
   if (!decompressor_ && seekable_) {
-    if (byte > size_) {
-      throw Invalid(format("{}: it ends at byte {}, before byte {}", path_, size_, byte));
+    if (byte > identity_.size) {
+      throw Invalid(format("{}: it ends at byte {}, before byte {}", path_, identity_.size, byte));
     }
     if (::lseek(fd_.get(), static_cast<off_t>(byte), SEEK_SET) < 0) {
       throw_errno(format("lseek({}, {})", path_, byte));

@@ -19,6 +19,14 @@ namespace towpath {
 
 class Decompressor;  // one compressed format; see decompressor.h
 
+// Which file it was that a path led to when it was opened, and in which state. A file that is no
+// regular one, as a pipe, has neither size nor time.
+struct FileIdentity {
+  uint64_t device = 0, inode = 0;
+  uint64_t size = 0;     // bytes
+  int64_t modified = 0;  // nanoseconds since 1970
+};
+
 class InputFile {
  public:
   explicit InputFile(std::string path);
@@ -33,9 +41,10 @@ class InputFile {
 
   const std::string& path() const { return path_; }
   bool compressed() const { return decompressor_ != nullptr; }
-  uint64_t position() const { return position_; }  // in the text
-  uint64_t consumed() const { return consumed_; }  // in the file: what progress counts
-  uint64_t size() const { return size_; }          // of the file; 0 when it has none, as a pipe
+  uint64_t position() const { return position_; }   // in the text
+  uint64_t consumed() const { return consumed_; }   // in the file: what progress counts
+  uint64_t size() const { return identity_.size; }  // of the file; 0 when it has none, as a pipe
+  const FileIdentity& identity() const { return identity_; }
 
  private:
   size_t read_file(char* into, size_t size);  // bytes as they lie in the file
@@ -43,7 +52,7 @@ class InputFile {
 
   std::string path_;
   UniqueFd fd_;
-  uint64_t size_ = 0;
+  FileIdentity identity_;
   uint64_t position_ = 0;
   uint64_t consumed_ = 0;
   bool seekable_ = false;

@@ -94,8 +94,9 @@ bool take_date(std::string_view& text, int64_t& days) {
   return true;
 }
 
-// ":30", ".25": what may follow a minute; in microseconds.
-bool take_seconds(std::string_view& text, int64_t& micros) {
+// ":30", ".25": what may follow a minute; in microseconds. `finer`: digits that
+// count were behind them, and are dropped.
+bool take_seconds(std::string_view& text, int64_t& micros, bool& finer) {
   micros = 0;
   if (!take(text, ':')) return true;
   int64_t second;
@@ -104,6 +105,7 @@ bool take_seconds(std::string_view& text, int64_t& micros) {
   if (!take(text, '.')) return true;
   if (text.empty() || !is_digit(text[0])) return false;
   for (int64_t unit = kMicrosPerSecond / 10; !text.empty() && is_digit(text[0]); unit /= 10) {
+    finer |= unit == 0 && text[0] != '0';
     micros += (text[0] - '0') * unit;
     text.remove_prefix(1);
   }
@@ -175,12 +177,13 @@ bool read_date(std::string_view text, int32_t& days) {
   return true;
 }
 
-bool read_timestamp(std::string_view text, int64_t& micros) {
+bool read_timestamp(std::string_view text, int64_t& micros, bool* finer) {
   int64_t days, hour, minute, rest, zone;
+  bool dropped = false;
   if (!take_date(text, days) || (!take(text, 'T') && !take(text, ' ')) ||
       !take_digits(text, 2, hour) || hour > 23 || !take(text, ':') ||
-      !take_digits(text, 2, minute) || minute > 59 || !take_seconds(text, rest) ||
-      !take_zone(text, zone) || !text.empty()) {
+      !take_digits(text, 2, minute) || minute > 59 || !take_seconds(text, rest, dropped) ||
+      !take_zone(text, zone) || !text.empty() || (dropped && finer == nullptr)) {
     return false;
   }
   rest += (hour * 60 + minute - zone) * 60 * kMicrosPerSecond;
@@ -191,6 +194,7 @@ bool read_timestamp(std::string_view text, int64_t& micros) {
       __builtin_add_overflow(sum, rest - shift * kMicrosPerDay, &sum)) {
     return false;
   }
+  if (finer != nullptr) *finer = dropped;
   micros = sum;
   return true;
 }

@@ -26,11 +26,12 @@ void append_json_string(std::string& out, std::string_view text);
 // ISO forms, as writers print them and casts read them: 2024-02-29, 2024-02-29T12:30:00Z with a
 // fraction when there is one ("…:00.25Z"). The calendar is the proleptic Gregorian; a year outside
 // 0000 to 9999 has a sign ("+12024-01-01"). Reading also takes a space for T, no seconds, no Z, and
-// ±hh:mm; digits behind microseconds are dropped. False: not such a text, no such day or time, or
-// out of the type's range; the value is untouched.
+// ±hh:mm. False: not such a text, no such day or time, out of the type's range, or finer than a
+// microsecond (zeros behind them don't count); the value is untouched. Given `finer`, what is finer
+// is dropped, and `finer` says whether anything was.
 void append_date(std::string& out, int32_t days);
 void append_timestamp(std::string& out, int64_t micros);
 bool read_date(std::string_view text, int32_t& days);
-bool read_timestamp(std::string_view text, int64_t& micros);
+bool read_timestamp(std::string_view text, int64_t& micros, bool* finer = nullptr);
 
 }  // namespace towpath

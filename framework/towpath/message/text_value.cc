@@ -97,6 +97,15 @@ std::string misfit(std::string_view column, std::string_view text, Type type) {
 }
 
 std::string misfit_of(std::string_view column, std::string_view shown, Type type) {
+  if (type == Type::kTimestamp) {
+    std::string_view text = shown;
+    if (text.size() >= 2 && text.front() == '"') text = text.substr(1, text.size() - 2);
+    int64_t micros;
+    if (bool finer; read_timestamp(text, micros, &finer) && finer) {
+      return format("{}: {} is finer than a microsecond, which no timestamp is; a string keeps it",
+                    column, shown);
+    }
+  }
   const bool vowel = type == Type::kInt || type == Type::kObject;
   return format("{}: {} is not {} {}", column, shown, vowel ? "an" : "a", type_name(type));
 }

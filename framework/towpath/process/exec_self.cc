@@ -19,6 +19,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/process_limit.h"
 #include "towpath/process/subreaper.h"
 
 // The child of clone(CLONE_VM) runs in its parent's memory until it executes, on a stack of its
@@ -182,7 +183,9 @@ Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
   UniqueFd pidfd(plan.pidfd);
   if (plan.error != 0) {
     if (plan.pid > 0) ::waitpid(plan.pid, nullptr, 0);
-    throw SystemError("execve(/proc/self/exe)", plan.error);
+    if (plan.error != EAGAIN) throw SystemError("execve(/proc/self/exe)", plan.error);
+    throw SystemError(format("no more processes can be started: {}", kRaiseProcessLimit),
+                      plan.error);
   }
   return {plan.pid, std::move(pidfd)};
 }

@@ -13,6 +13,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/private_fd.h"
+#include "towpath/base/process_limit.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/job.h"
@@ -150,6 +151,12 @@ int Forkserver::pid() {
 
 namespace {
 
+std::string show_refused(std::string_view call, int error) {
+  std::string text = format("forkserver: {}: {}", call, ::strerror(error));
+  if (error == EAGAIN) text += format("; {}", kRaiseProcessLimit);
+  return text;
+}
+
 void report_failure(int line, const std::string& text) {
   try {
     send_packet(line, to_bytes(ChildMessage{.kind = FromChild::kFailed, .text = text}), {},
@@ -165,13 +172,12 @@ void report_failure(int line, const std::string& text) {
 void fork_twice(UniqueFd& line, UniqueFd& server_line) {
   // NOLINTNEXTLINE(bugprone-unsafe-functions): it may stop this process, which does nothing else.
   const pid_t between = ::vfork();
-  if (between < 0) report_failure(line.get(), format("forkserver: vfork: {}", ::strerror(errno)));
+  if (between < 0) report_failure(line.get(), show_refused("vfork", errno));
   if (between != 0) return;
   const pid_t itself = ::getpid();
   const int its_end = static_cast<int>(::syscall(SYS_pidfd_open, itself, 0));
   const pid_t child = its_end < 0 ? -1 : ::fork();
-  if (child < 0)
-    report_failure(line.get(), format("forkserver: pidfd_open, fork: {}", ::strerror(errno)));
+  if (child < 0) report_failure(line.get(), show_refused("pidfd_open, fork", errno));
   if (child != 0) ::_exit(0);
   // In the child, with memory of its own. The kernel hands a process up before it tells of the
   // parent's end.

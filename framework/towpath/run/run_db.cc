@@ -5,10 +5,12 @@
 #include <chrono>
 #include <initializer_list>
 #include <memory>
+#include <system_error>
 #include <variant>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/process_limit.h"
 
 namespace towpath {
 namespace {
@@ -62,7 +64,12 @@ RunDb::RunDb(const std::string& path) {
       "rows_out INT,"
       " filtered INT, rejected INT, bytes INT);"
       "CREATE TABLE event(time INT, stage TEXT, worker TEXT, what TEXT)");
-  thread_ = std::thread([this] { serve(); });
+  try {
+    thread_ = std::thread([this] { serve(); });
+  } catch (const std::system_error& error) {
+    throw SystemError(format("a thread for the run's books can't be made: {}", kRaiseProcessLimit),
+                      error.code().value());
+  }
 }
 
 RunDb::~RunDb() {

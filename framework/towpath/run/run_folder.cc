@@ -14,8 +14,13 @@
 namespace towpath {
 
 RunFolder RunFolder::create(const std::string& base, std::string_view pipeline) {
-  std::error_code ignored;  // mkdir below names what is wrong
-  std::filesystem::create_directories(base, ignored);
+  std::error_code error;
+  std::filesystem::create_directories(base, error);
+  if (std::error_code ignored; error && !std::filesystem::exists(base, ignored)) {
+    throw SystemError(
+        format("the folder for runs, {}, can't be made; --run-dir names another", base),
+        error.value());
+  }
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
   ::gmtime_r(&now, &parts);

@@ -11,14 +11,38 @@ struct Cursor {
   int64_t row = 0;  // of the batch: the file
   uint64_t byte = 0;
   int64_t line = 1;
-  TOWPATH_FIELDS(row, byte, line)
+  uint64_t device = 0, inode = 0, size = 0;  // the file's identity
+  int64_t modified = 0;
+  TOWPATH_FIELDS(row, byte, line, device, inode, size, modified)
 };
+
+// Rows of two files, or of two states of one, must not pass for those of one. A file that merely
+// grew holds what was read of it still.
+void check_same(const InputFile& file, const Cursor& start) {
+  const FileIdentity& now = file.identity();
+  const bool replaced = now.device != start.device || now.inode != start.inode;
+  const bool changed =
+      now.size < start.size || (now.size == start.size && now.modified != start.modified);
+  if (!replaced && !changed) return;
+  throw Invalid(
+      format("{}: it was {} while it was read: its reader died at byte {} and can't go on in {}; "
+             "run again when nobody writes it",
+             file.path(), replaced ? "replaced by another file" : "changed", start.byte,
+             replaced ? "the other" : "what stands there now"));
+}
 
 }  // namespace
 
 void FileText::part(Outputs& out) {
   count_bytes();
-  out.part(to_bytes(Cursor{.row = row_, .byte = window_.byte(), .line = line_}));
+  const FileIdentity& identity = file_.identity();
+  out.part(to_bytes(Cursor{.row = row_,
+                           .byte = window_.byte(),
+                           .line = line_,
+                           .device = identity.device,
+                           .inode = identity.inode,
+                           .size = identity.size,
+                           .modified = identity.modified}));
 }
 
 void FileText::count_bytes() {
@@ -39,6 +63,7 @@ void FileReader::process(const Batch& in, Outputs& out) {
     InputFile file{std::string(paths[row])};
     FileText text(file, row, bytes_read_);
     const bool resumed = row == start.row && start.byte > 0;
+    if (resumed) check_same(file, start);
     if (!begin(text, out, resumed)) continue;
     if (resumed) {
       text.window().seek(start.byte);

@@ -1,6 +1,8 @@
 #include "stages/csv/read.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "input/compress.h"
 #include "stages/read_file.h"
@@ -224,4 +226,118 @@ TEST_CASE("csv.read: a code that comes late does not lose its zeros") {
              Contains("zip: \"01067\" would lose its zeros as int") && Contains("zip: string"));
   CHECK(read_files(paths, "types: { zip: int, f: float }").rejects.empty());
   CHECK(read_files(paths, "types: { zip: string, f: float }").rejects.empty());
+}
+
+TEST_CASE("csv.read: records that never end cost no scan each") {
+  const TempFolder folder;
+  // Each line opens a quote that the next one closes, but for the last: all are bad, and each is
+  // known so only at the file's end.
+  const auto problems_of = [&folder](std::string_view end, int64_t lines) {
+    std::string text = "a,b\n";
+    for (int64_t i = 0; i < lines; ++i) text += "x\",\"\n";
+    text += end;
+    InputFile file(folder.file("a.csv", text));
+    TextWindow window(file);
+    csv::Records records(window, ',');
+    std::vector<std::string> problems;
+    REQUIRE(records.next());
+    for (records.pass(); records.next(); records.pass()) {
+      problems.emplace_back(records.problem() ? records.problem() : "");
+    }
+    return problems;
+  };
+  // Quadratic, these 4 MiB would take hours.
+  const std::vector<std::string> open = problems_of("", 800'000);
+  REQUIRE(open.size() == 800'000);
+  CHECK(std::ranges::count(open, "a quoted cell is never closed") == 800'000);
+  const std::vector<std::string> followed = problems_of("x\"y\n1,2\n", 800'000);
+  REQUIRE(followed.size() == 800'002);
+  CHECK(std::ranges::count(followed, "text follows the closing quote of a cell") == 800'000);
+  CHECK(followed.back().empty());
+}
+
+TEST_CASE("csv.read: what is known of a bad record changes no later one") {
+  // Against readers that know nothing: each record read alone, from its first byte.
+  std::mt19937 random(5);
+  for (int round = 0; round < 3000; ++round) {
+    const TempFolder folder;
+    std::string text;
+    for (int i = 0; i < 40; ++i) text += "\"\"\"\n\n,,ab"[random() % 9];
+    const std::string path = folder.file("a.csv", text);
+    InputFile file(path);
+    TextWindow window(file);
+    csv::Records records(window, ',');
+    CAPTURE(text);
+    for (; records.next(); records.pass()) {
+      InputFile same(path);
+      TextWindow fresh(same);
+      fresh.seek(window.byte());
+      csv::Records alone(fresh, ',');
+      REQUIRE(alone.next());
+      CAPTURE(window.byte());
+      REQUIRE(std::string(records.problem() ? records.problem() : "") ==
+              std::string(alone.problem() ? alone.problem() : ""));
+      REQUIRE(records.raw() == alone.raw());
+      REQUIRE(records.lines() == alone.lines());
+    }
+  }
+}
+
+TEST_CASE("csv.read: lines that end in CR alone are an error and a later file's a reject") {
+  for (const char* text :
+       {"a,b\r1,2\r3,4\r", "a,b\r1,2", "a\r1\r2\r", "\"a\",\"b\"\r\"1\",\"2\"\r", "a,b\r1,2\r\n"}) {
+    CAPTURE(text);
+    CHECK_THROWS_WITH(read(text), Contains("end in CR alone") && Contains("tr '\\r' '\\n'"));
+  }
+  CHECK_THROWS_WITH(read("1,2\r3,4\r", "header: false"), Contains("end in CR alone"));
+  CHECK(read("a,b\r\r\n1,2\r\n", "columns: [a]").rows.size() == 1);
+  CHECK(read("a,\"b\rc\"\n1,2\n").rows.size() == 1);
+  CHECK(read("1,a\rb\n", "header: false").rows.size() == 1);
+  const TempFolder folder;
+  const std::string good = folder.file("a.csv", "a,b\n1,2\n");
+  const std::string bad = folder.file("b.csv", "a,b\r1,2\r");
+  for (const char* header : {"header: true", "header: false"}) {
+    const auto result = read_files({good, bad}, header);
+    REQUIRE(result.rejects.size() == 1);
+    CHECK(result.rejects[0].file == bad);
+    CHECK_THAT(result.rejects[0].reason,
+               Contains("the whole file is rejected: its lines end in CR alone"));
+  }
+}
+
+TEST_CASE("csv.read: times finer than a microsecond are never cut") {
+  const TempFolder folder;
+  const auto column = [&folder](std::string_view time) {
+    const std::string path = folder.file("t.csv", format("t\n{}\n", time));
+    return show_schema(reader(stage_entry<CsvRead>(), "csv.read", path).output());
+  };
+  CHECK(column("2024-02-29T12:00:00.123456000Z") == "t:timestamp");
+  CHECK(column("2024-02-29T12:00:00.1234567Z") == "t:string");
+  const auto late = read_files({folder.file("a.csv", "t\n2024-02-29T12:00:00Z\n"),
+                                folder.file("b.csv", "t\n2024-02-29T12:00:00.1234567Z\n")});
+  CHECK(late.rows.size() == 1);
+  REQUIRE(late.rejects.size() == 1);
+  CHECK(late.rejects[0].reason ==
+        "t: \"2024-02-29T12:00:00.1234567Z\" is finer than a microsecond, which no timestamp is; a "
+        "string keeps it");
+}
+
+TEST_CASE("csv.read: columns are those of the first file that is not empty") {
+  const TempFolder folder;
+  const std::string empty = folder.file("a.csv", "");
+  const std::string packed = folder.file("b.csv", gzip(""));
+  const std::string full = folder.file("c.csv", "n,s\n1,x\n");
+  StageTester tester(stage_entry<CsvRead>(),
+                     format("csv.read: [\"{}\", \"{}\", \"{}\"]", empty, packed, full),
+                     {{"path", Type::kString}});
+  CHECK(show_schema(tester.output()) == "n:int, s:string");
+  const auto result = tester.run(rows_of_paths({empty, packed, full}));
+  CHECK(result.rows.size() == 1);
+  REQUIRE(result.rejects.size() == 2);
+  CHECK(result.rejects[0].reason == "the file is empty: it has no header");
+  CHECK_THROWS_WITH(
+      StageTester(stage_entry<CsvRead>(), format("csv.read: [\"{}\", \"{}\"]", empty, packed),
+                  {{"path", Type::kString}})
+          .output(),
+      Contains("this file and all that follow it are empty"));
 }

@@ -156,3 +156,30 @@ TEST_CASE("jsonl.read: whole numbers are never rounded") {
   REQUIRE(mixed.rejects.size() == 1);
   CHECK(mixed.rejects[0].reason == "x: 9007199254740993 is not a float");
 }
+
+TEST_CASE("jsonl.read: columns are those of the first file that is not empty") {
+  const TempFolder folder;
+  const std::string empty = folder.file("a.jsonl", "");
+  const std::string blank = folder.file("b.jsonl", "\n \n");
+  const std::string full = folder.file("c.jsonl", "{\"n\":1}\n");
+  StageTester tester(stage_entry<JsonlRead>(),
+                     format("jsonl.read: [\"{}\", \"{}\", \"{}\"]", empty, blank, full),
+                     {{"path", Type::kString}});
+  CHECK(show_schema(tester.output()) == "n:int");
+  CHECK(tester.run(rows_of_paths({empty, blank, full})).rows == Rows{{{"n", 1}}});
+  CHECK_THROWS_WITH(
+      StageTester(stage_entry<JsonlRead>(), format("jsonl.read: [\"{}\", \"{}\"]", empty, blank),
+                  {{"path", Type::kString}})
+          .output(),
+      Catch::Contains("no line in its first MiB is a JSON object"));
+}
+
+TEST_CASE("jsonl.read: a time finer than a microsecond does not become a timestamp") {
+  const auto result =
+      read("{\"t\":\"2024-02-29T12:00:00.5000000Z\"}\n{\"t\":\"2024-02-29T12:00:00.1234567Z\"}\n",
+           "types: { t: timestamp }");
+  CHECK(result.rows == Rows{{{"t", "2024-02-29T12:00:00.5Z"}}});
+  REQUIRE(result.rejects.size() == 1);
+  CHECK_THAT(result.rejects[0].reason,
+             Catch::Contains("t: \"2024-02-29T12:00:00.1234567Z\" is finer than a microsecond"));
+}
