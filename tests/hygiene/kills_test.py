@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 import unittest
 
-PROGRAM = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin" / "multiprocessing_kills"
+PROGRAM = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin" / "hygiene_kills"
 
 
 class Kills(unittest.TestCase):

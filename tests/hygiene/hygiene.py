@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-PROGRAM = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin" / "multiprocessing_everything"
+PROGRAM = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin" / "hygiene_everything"
 PR_SET_CHILD_SUBREAPER = 36
 SOON = 30  # seconds, on a busy machine
 
