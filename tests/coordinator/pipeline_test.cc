@@ -141,6 +141,7 @@ TEST_CASE("Pipeline: all that is wrong with it is thrown at once before anything
     CHECK(what.find("memroy") != std::string::npos);
     CHECK(what.find("many") != std::string::npos);
   }
+  CHECK_THROWS_WITH(pipeline.run(), Catch::Contains("pipeline counting: error: "));
   CHECK_THROWS_AS(pipeline.run(), Invalid);
   CHECK_THROWS_AS(pipeline.stage("nobody"), Invalid);
   CHECK_FALSE(std::filesystem::exists(".towpath"));
