@@ -170,8 +170,7 @@ template <Sendable T = Object>
 class SimpleQueue {
  public:
   SimpleQueue() = default;
-  explicit SimpleQueue(Transport transport)
-      : queue_(QueueOptions{.transport = transport}) {}
+  explicit SimpleQueue(Transport transport) : queue_(QueueOptions{.transport = transport}) {}
   static SimpleQueue open(const Handle& handle) { return SimpleQueue(Queue<T>::open(handle)); }
 
   void put(const T& item) { queue_.put(item); }

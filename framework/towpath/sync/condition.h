@@ -22,9 +22,9 @@ struct Woken {
 // made it.
 //
 // Blocking   wait lets the lock go, waits, and acquires it again, which may take beyond the
-// time-out. Exactness  notify wakes those who wait at that moment, the first to come first, and no
-// other. Deaths     a waiter that is killed eats no notification: another who waited then has it.
-// The
+//            time-out.
+// Exactness  notify wakes those who wait at that moment, the first to come first, and no other.
+// Deaths     a waiter that is killed eats no notification: another who waited then has it. The
 //            lock's holder: as with the lock.
 // Errors     Invalid: the lock is not held by this thread. Unsupported: 500 wait already.
 // Signals    a handler may not use it; the wait goes on behind a handler.
