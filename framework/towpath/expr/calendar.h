@@ -2,7 +2,8 @@
 #include <cstdint>
 
 // Days and microseconds as years, months and days: the proleptic Gregorian calendar, UTC, for any
-// int32 day. Source  https://howardhinnant.github.io/date_algorithms.html
+// int32 day.
+// Source: https://howardhinnant.github.io/date_algorithms.html
 
 namespace towpath::expr {
 

@@ -3,8 +3,8 @@
 namespace towpath {
 
 // The first statement of main. A child process runs the program's own file again: in a child (or in
-// the forkserver, keeper or hub) this call does the child's work and exits, running atexit hooks. In
-// the program itself it returns at once.
+// the forkserver, keeper or hub) this call does the child's work and exits, running atexit hooks.
+// In the program itself it returns at once.
 //
 // Missing   starting a Process is Invalid, and says so: there is no child that could run main.
 // Late      what stands before it runs in every child, too, and in the forkserver; where that ends
