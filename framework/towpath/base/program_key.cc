@@ -38,7 +38,7 @@ AuthKey program_key() {
   return AuthKey(bytes);
 }
 
-void set_program_key(AuthKey key) {
+void set_program_key(const AuthKey& key) {
   const std::lock_guard lock(mutex);
   key_bytes() = key.bytes();
 }

@@ -22,6 +22,6 @@ class AuthKey {
 AuthKey program_key();
 // From now on this process's, and that of the children it starts then: how two programs come to
 // have the same one.
-void set_program_key(AuthKey key);
+void set_program_key(const AuthKey& key);
 
 }  // namespace towpath

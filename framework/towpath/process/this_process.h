@@ -18,7 +18,7 @@ class CurrentProcess {
   std::optional<int> exitcode() const { return std::nullopt; }
   // The program's, unless it was set; children inherit it.
   AuthKey authkey() const { return program_key(); }
-  void set_authkey(AuthKey key) const { set_program_key(std::move(key)); }
+  void set_authkey(const AuthKey& key) const { set_program_key(key); }
 };
 
 CurrentProcess current_process();

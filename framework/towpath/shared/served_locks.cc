@@ -34,8 +34,11 @@ void ServedLock::set_free() {
   changed_.notify_all();
 }
 
-void ServedLock::release(HolderThread me) {
+void ServedLock::release(HolderThread me, const ClientProcess& client) {
   const std::lock_guard lock(mutex_);
+  // What a client asked for before it was killed may be read behind its end. Then forget() has
+  // given back what it held, or will, and what is held now is another's.
+  if (client.left) throw CallerGone{};
   if (depth_ == 0) throw Invalid("release() while nobody holds it");
   if (kind_ == Kind::kRLock && holder_ != me)
     throw Invalid("release() by a thread that doesn't hold it");
@@ -79,7 +82,8 @@ void ServedLock::serve_acquire(Invocation& call) {
   call.out.unsigned_integer(acquired ? (acquired.owner_died() ? 2 : 1) : 0);
 }
 void ServedLock::serve_release(Invocation& call) {
-  release(take_holder(call));
+  const HolderThread me = take_holder(call);
+  release(me, call.caller.client());
   call.out.nil();
 }
 void ServedLock::serve_locked(Invocation& call) {
@@ -137,6 +141,7 @@ class ServedSemaphore final : public Referent {
     const auto guarded = call.take<bool>();
     if (n < 1) throw Invalid(format("release({}); 1 is the least", n));
     std::unique_lock lock(mutex_);
+    if (guarded && call.caller.client().left) throw CallerGone{};  // forget() gives it back
     if (n > most_ - value_)
       throw Invalid(format("release({}): {} permits of {} would be free", n, value_ + n, most_));
     if (guarded && --guarded_[call.caller.client().id] <= 0)

@@ -20,7 +20,7 @@ class ServedLock : public Referent {
   ServedLock(Kind kind, const ObjectType& type) : Referent(type), kind_(kind) {}
 
   Acquired acquire(HolderThread me, Millis timeout, Caller& caller);
-  void release(HolderThread me);
+  void release(HolderThread me, const ClientProcess& client);
   bool held_by(HolderThread who);
   // For a condition that waits: lets go of all levels, and gets them again.
   uint32_t let_go(HolderThread me);
