@@ -23,7 +23,7 @@ uint64_t Scanner::marks_of(const char* block) const {
   const __m128i delimiter = _mm_set1_epi8(delimiter_);
   const __m128i newline = _mm_set1_epi8('\n');
   uint64_t marks = 0;
-  for (int i = 0; i < 4; ++i) {
+  for (size_t i = 0; i < 4; ++i) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i));
     const __m128i found =
         _mm_or_si128(_mm_cmpeq_epi8(bytes, delimiter), _mm_cmpeq_epi8(bytes, newline));

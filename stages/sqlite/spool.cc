@@ -77,8 +77,9 @@ void Spool::open(std::string_view position) {
 
   read_all(fd_.get(), &epoch_, sizeof epoch_, 0, path_);
   uint64_t epoch = 0;
-  const char* const end = position.data() + position.size();
-  const auto first = std::from_chars(position.data(), end, epoch);
+  const char* const begin = position.data();
+  const char* const end = begin + position.size();
+  const auto first = std::from_chars(begin, end, epoch);
   const auto second = first.ptr == end ? first : std::from_chars(first.ptr + 1, end, size_);
   if (second.ec != std::errc{} || second.ptr != end) {
     throw Invalid(format("\"{}\" is not a position of {}", position, path_));

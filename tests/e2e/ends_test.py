@@ -140,6 +140,7 @@ class Ends(TowpathTest):
         self.assertIn("ulimit -f unlimited", done.stderr)
         self.assert_nothing_is_left()
 
+    @unittest.skipUnless(PLAIN, "a sanitizer takes addresses of its own")
     def test_a_limit_on_addresses_is_said_with_the_way_out(self):
         self.config('''
   rows: { generate: { rows: 1000, columns: { id: sequence } } }

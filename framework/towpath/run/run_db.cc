@@ -121,8 +121,8 @@ void RunDb::flush() {
   if (error_) std::rethrow_exception(error_);
 }
 
-void RunDb::begin(std::string id, std::string pipeline, std::string config, std::string config_text,
-                  std::string plan) {
+void RunDb::begin(const std::string& id, const std::string& pipeline, const std::string& config,
+                  const std::string& config_text, const std::string& plan) {
   write([=, this] {
     execute("BEGIN");
     insert(db_, "INSERT INTO run(id, pipeline, config, started, status) VALUES(?,?,?,?,'running')",
@@ -132,14 +132,14 @@ void RunDb::begin(std::string id, std::string pipeline, std::string config, std:
   });
 }
 
-void RunDb::event(std::string stage, std::string worker, std::string text) {
+void RunDb::event(const std::string& stage, const std::string& worker, const std::string& text) {
   write([=, this] {
     insert(db_, "INSERT INTO event VALUES(?,?,?,?)", {now_micros(), stage, worker, text});
   });
 }
 
-void RunDb::end(std::string status, int exit_code, std::string message,
-                std::vector<StageRow> ledger) {
+void RunDb::end(const std::string& status, int exit_code, const std::string& message,
+                const std::vector<StageRow>& ledger) {
   write([=, this] {
     execute("BEGIN");
     for (const StageRow& row : ledger) {

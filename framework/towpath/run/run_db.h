@@ -34,10 +34,11 @@ class RunDb {
   ~RunDb();
   RunDb(const RunDb&) = delete;
 
-  void begin(std::string id, std::string pipeline, std::string config, std::string config_text,
-             std::string plan);
-  void event(std::string stage, std::string worker, std::string text);
-  void end(std::string status, int exit_code, std::string message, std::vector<StageRow> ledger);
+  void begin(const std::string& id, const std::string& pipeline, const std::string& config,
+             const std::string& config_text, const std::string& plan);
+  void event(const std::string& stage, const std::string& worker, const std::string& text);
+  void end(const std::string& status, int exit_code, const std::string& message,
+           const std::vector<StageRow>& ledger);
   void flush();  // returns when everything so far is on the disk
 
  private:

@@ -73,7 +73,7 @@ Output::Output(Outputs& owner, int number, Schema schema)
   row_bytes_ = 16 + (fields.size() + 7) / 8;  // its origin, and a bit of validity for each column
   for (size_t i = 0; i < fields.size(); ++i) {
     empty_bytes_ +=
-        fields[i].name.size() + 32 + 3 * 64;  // its line in the head; buffers are aligned
+        fields[i].name.size() + 32 + size_t{3} * 64;  // its line in the head; buffers are aligned
     if (is_variable(fields[i].type)) {
       row_bytes_ += sizeof(int32_t);
       texts_.push_back(&staged_.column(i));
