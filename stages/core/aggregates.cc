@@ -152,7 +152,10 @@ class Extreme final : public Aggregate {
  public:
   Extreme(Type type, bool least)
       : least_(least), key_({{"value", type}}, RowKey::ascending({"value"})) {}
-  void resize(uint32_t groups) override { keys_.resize(groups); }
+  void resize(uint32_t groups) override {
+    make_room(keys_, groups);
+    keys_.resize(groups);
+  }
   void clear() override {
     free_vector(keys_);
     heap_ = 0;
@@ -252,7 +255,10 @@ class ExtremeInt final : public Aggregate {
 // One set for all groups: what is counted once is a pair of group and value.
 class Distinct final : public Aggregate {
  public:
-  void resize(uint32_t groups) override { counts_.resize(groups); }
+  void resize(uint32_t groups) override {
+    make_room(counts_, groups);
+    counts_.resize(groups);
+  }
   void clear() override {
     seen_.clear();
     free_vector(counts_);

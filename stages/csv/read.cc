@@ -44,8 +44,7 @@ StageSpec CsvRead::describe() {
                         "order (else c1, c2, …)."))
       .field(field("types", FieldKind::kTypes)
                  .about("Types of columns; the others are learnt from the first MiB of the first "
-                        "file that "
-                        "is not empty."))
+                        "file that is not empty."))
       .field(delimiter_field())
       .field(field("skip", FieldKind::kInt)
                  .default_value("0")

@@ -99,6 +99,7 @@ void Write::open(Services& services, std::optional<std::string_view> position) {
     Database database(path_, Database::Open::kExisting);
     if (last_epoch(database) < 0) check_table(database);
   }
+  services.note_unfinished({spool_.path()});
   spool_.open(position.value_or(""));
 }
 
@@ -121,6 +122,7 @@ void Write::check_table(Database& database) const {
 void Write::write(const Batch& in, Outputs&) { spool_.add(in); }
 
 std::string Write::prepare(uint64_t epoch, Outputs& rejects) {
+  applying_.reset();  // what was prepared and not committed is in the spool still
   std::string position = spool_.sync();
   make_file();
   if (std::optional<Turn> turn = Turn::try_take(path_)) apply(std::move(*turn), epoch, rejects);
@@ -131,7 +133,7 @@ void Write::commit(uint64_t epoch, Outputs& rejects) {
   if (!applying_) apply(Turn(path_), epoch, rejects);
   applying_->transaction.commit();
   applying_.reset();
-  if (made_file_) services_->note_unfinished({});
+  if (made_file_) services_->note_unfinished({spool_.path()});
   made_file_ = false;
   spool_.applied(epoch);
 }
@@ -149,10 +151,10 @@ void Write::apply(Turn turn, uint64_t epoch, Outputs& rejects) {
 // A database that this run makes goes with it, unless something is committed in it.
 void Write::make_file() {
   if (std::filesystem::exists(path_)) return;
-  services_->note_unfinished({path_, path_ + "-journal"});
+  services_->note_unfinished({spool_.path(), path_, path_ + "-journal"});
   const UniqueFd made(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   made_file_ = static_cast<bool>(made);
-  if (!made_file_) services_->note_unfinished({});  // somebody else was quicker
+  if (!made_file_) services_->note_unfinished({spool_.path()});  // somebody else was quicker
 }
 
 void Write::close() {

@@ -19,7 +19,6 @@ class Write final : public Sink {
  public:
   static StageSpec describe();
   explicit Write(const Settings& settings);
-  std::vector<std::string> unfinished_files() const override { return {spool_.path()}; }
   void open(Services& services, std::optional<std::string_view> position) override;
   void write(const Batch& in, Outputs& rejects) override;
   std::string prepare(uint64_t epoch, Outputs& rejects) override;

@@ -8,8 +8,7 @@ StageSpec TextRead::describe() {
   return StageSpec("text.read")
       .summary(
           "Reads files as lines, one row a line, without its \"\\n\" or \"\\r\\n\"; a line of more "
-          "than "
-          "64 MiB is rejected.")
+          "than 64 MiB is rejected.")
       .field(field("path", FieldKind::kStrings)
                  .not_empty()
                  .about("Path or glob, or a list of them; gzip and zstd are seen by content. A "

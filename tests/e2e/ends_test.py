@@ -26,6 +26,11 @@ class Ends(TowpathTest):
     def assert_no_file(self):
         self.assertEqual([], [path.name for path in self.folder.glob("out/*")])
 
+    def a_thousand_rows(self):
+        self.config('''
+  rows: { generate: { rows: 1000, columns: { id: sequence } } }
+  csv: { from: rows, csv.write: out/rows.csv }''')
+
     def test_an_interrupt_stops_the_run_with_130_and_removes_partial_files(self):
         running = self.endless()
         running.signal(signal.SIGINT)
@@ -63,9 +68,7 @@ class Ends(TowpathTest):
         self.assert_nothing_is_left()
 
     def test_a_run_without_standard_streams_writes_what_it_should(self):
-        self.config('''
-  rows: { generate: { rows: 1000, columns: { id: sequence } } }
-  csv: { from: rows, csv.write: out/rows.csv }''')
+        self.a_thousand_rows()
         shell = f'exec "{PROGRAM}" run t.yaml <&- >&- 2>&-'
         self.assertEqual(0, subprocess.run(["sh", "-c", shell], cwd=self.folder, env=self.env, timeout=20).returncode)
         self.assertEqual(["id", *map(str, range(1, 1001))], self.read("out/rows.csv").decode().split())
@@ -132,9 +135,7 @@ class Ends(TowpathTest):
         self.assert_nothing_is_left()
 
     def test_a_limit_on_file_sizes_is_an_error_and_not_a_death(self):
-        self.config('''
-  rows: { generate: { rows: 1000, columns: { id: sequence } } }
-  csv: { from: rows, csv.write: out/rows.csv }''')
+        self.a_thousand_rows()
         done = self.limited("ulimit -f 1000")
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertIn("ulimit -f unlimited", done.stderr)
@@ -142,9 +143,7 @@ class Ends(TowpathTest):
 
     @unittest.skipUnless(PLAIN, "a sanitizer takes addresses of its own")
     def test_a_limit_on_addresses_is_said_with_the_way_out(self):
-        self.config('''
-  rows: { generate: { rows: 1000, columns: { id: sequence } } }
-  csv: { from: rows, csv.write: out/rows.csv }''')
+        self.a_thousand_rows()
         done = self.limited("ulimit -v 2000000")
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertRegex(done.stderr, r"shared memory takes .* of addresses, .* a process may have 1\.9 GiB: raise the "
@@ -158,9 +157,7 @@ class Ends(TowpathTest):
             self.skipTest("the program lies where another user may not go")
         for path in (self.folder, self.runtime):
             os.chown(path, user, user)
-        self.config('''
-  rows: { generate: { rows: 1000, columns: { id: sequence } } }
-  csv: { from: rows, csv.write: out/rows.csv }''')
+        self.a_thousand_rows()
         codes = []
         for most in range(1, 30):
             done = self.limited(f"ulimit -u {most}", user=user, group=user, extra_groups=[])

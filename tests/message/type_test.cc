@@ -41,3 +41,13 @@ TEST_CASE("Schema: a field is added at the end or changes its type in place") {
   for (const Field& field : schema) CHECK(index.find(field.name) == find_field(schema, field.name));
   CHECK(index.find("c") == -1);
 }
+
+TEST_CASE("Schema: a name that comes twice is found among few and among many") {
+  for (const int fields : {2, 16, 17, 1000}) {
+    Schema schema;
+    for (int i = 0; i < fields; ++i) schema.push_back({std::to_string(i), Type::kInt});
+    CHECK(find_twice(schema) == nullptr);
+    schema.back().name = schema.front().name;
+    CHECK(find_twice(schema) == &schema.back());
+  }
+}

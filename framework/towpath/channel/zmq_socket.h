@@ -9,8 +9,7 @@ namespace towpath {
 
 // A ZeroMQ socket, as this layer uses them: errors become Errors, EINTR never shows. The process's
 // one context opens with the first socket, and again in a child of fork, which must not touch its
-// parent's. SystemError when the process
-// may not have the threads of a context.
+// parent's. SystemError when the process may not have the threads of a context.
 class ZmqSocket {
  public:
   explicit ZmqSocket(int type);

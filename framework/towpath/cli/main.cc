@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <csignal>
 #include <exception>
 #include <iostream>
@@ -8,6 +7,7 @@
 #include "towpath/base/log.h"
 #include "towpath/base/quantity.h"
 #include "towpath/cli/commands.h"
+#include "towpath/config/number.h"
 #include "towpath/process/init.h"
 
 namespace {
@@ -15,10 +15,8 @@ namespace {
 using namespace towpath;
 
 std::string check_count(const std::string& text) {
-  uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error == std::errc() && stop == end && number > 0) return "";
+  const Number number = read_number(text);
+  if (number.kind == Number::Kind::kInt && number.integer > 0) return "";
   return format("{} is not a whole number of at least 1", text);
 }
 

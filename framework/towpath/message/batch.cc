@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_set>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -193,10 +192,8 @@ Batch Batch::open(std::span<const std::span<const char>> blocks, size_t head_at,
     data->columns.push_back(read_column(field, head, buffers, data->rows));
     data->schema.push_back(std::move(field));
   }
-  std::unordered_set<std::string_view> names;
-  for (const Field& field : data->schema) {
-    if (names.insert(field.name).second) continue;
-    throw Invalid(format("a batch has two columns \"{}\"", field.name));
+  if (const Field* twice = find_twice(data->schema)) {
+    throw Invalid(format("a batch has two columns \"{}\"", twice->name));
   }
   data->bytes = buffers.bytes();
   key("origin");

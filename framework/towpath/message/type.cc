@@ -1,6 +1,7 @@
 #include "towpath/message/type.h"
 
 #include <iterator>
+#include <unordered_set>
 
 #include "towpath/base/error.h"
 
@@ -51,6 +52,24 @@ int find_field(const Schema& schema, std::string_view name) {
     if (schema[i].name == name) return static_cast<int>(i);
   }
   return -1;
+}
+
+const Field* find_twice(const Schema& schema) {
+  // Each batch that is opened asks: few names are compared sooner than they are put into a set.
+  constexpr size_t kFew = 16;
+  if (schema.size() <= kFew) {
+    for (size_t i = 1; i < schema.size(); ++i) {
+      for (size_t j = 0; j < i; ++j) {
+        if (schema[i].name == schema[j].name) return &schema[i];
+      }
+    }
+    return nullptr;
+  }
+  std::unordered_set<std::string_view> names;
+  for (const Field& field : schema) {
+    if (!names.insert(field.name).second) return &field;
+  }
+  return nullptr;
 }
 
 FieldIndex::FieldIndex(const Schema& schema) {

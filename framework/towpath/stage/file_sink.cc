@@ -7,7 +7,7 @@
 
 namespace towpath {
 
-void FileSink::open(Services&, std::optional<std::string_view> position) {
+void FileSink::open(Services& services, std::optional<std::string_view> position) {
   uint64_t byte = 0;
   if (position) {
     const std::string text(*position);
@@ -16,6 +16,7 @@ void FileSink::open(Services&, std::optional<std::string_view> position) {
     expect(error == std::errc() && stop == end,
            format("\"{}\" is no position in a file", *position));
   }
+  services.note_unfinished({file_.partial_path()});
   file_.open(byte);
   if (byte == 0) begin(file_.buffer());
 }

@@ -11,7 +11,6 @@ namespace towpath {
 class FileSink : public Sink {
  public:
   explicit FileSink(const std::string& path) : file_(path) {}
-  std::vector<std::string> unfinished_files() const final { return {file_.partial_path()}; }
   void open(Services& services, std::optional<std::string_view> position) final;
   void write(const Batch& in, Outputs& rejects) final;
   std::string prepare(uint64_t epoch, Outputs& rejects) final;

@@ -18,8 +18,9 @@ class Services {
   // For work that takes long within one call: ends the call when the run is being stopped, by an
   // exception that is no std::exception. What discard() gives back must be whole then.
   virtual void stop_point() {}
-  // Of a sink: what it has made beside what Sink::unfinished_files() names, until it is published;
-  // the run removes it should this process be killed. Each call replaces the one before.
+  // Of a sink: all files that it has made, or is about to make, and not published. Said before they
+  // are opened: where this process can't remove them, killed, the run does. Each call replaces the
+  // one before. What must not be removed while this process lives is locked with flock.
   virtual void note_unfinished(const std::vector<std::string>&) {}
 };
 

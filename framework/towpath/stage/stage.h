@@ -120,9 +120,6 @@ class Source {
 class Sink {
  public:
   virtual ~Sink() = default;
-  // Files that exist only until close() or discard(), known before open(): where this process can
-  // do neither, the run removes them. Locked with flock while it lives.
-  virtual std::vector<std::string> unfinished_files() const { return {}; }
   virtual void open(Services& services,
                     std::optional<std::string_view> position) = 0;  // cut back to it
   virtual void write(const Batch& in, Outputs& rejects) = 0;

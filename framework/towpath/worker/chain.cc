@@ -106,11 +106,6 @@ Chain::Chain(const std::string& stage, const std::vector<Step>& steps,
 
 Chain::~Chain() = default;
 
-std::vector<std::string> Chain::unfinished_files() const {
-  const std::unique_ptr<Sink>& sink = links_.back()->sink;
-  return sink ? sink->unfinished_files() : std::vector<std::string>{};
-}
-
 void Chain::open(Services& services, std::optional<std::string_view> token) {
   for (auto& link : links_) link->open(services, token);
 }

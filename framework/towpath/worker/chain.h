@@ -22,7 +22,6 @@ class Chain {
   ~Chain();
   Chain(const Chain&) = delete;
 
-  std::vector<std::string> unfinished_files() const;  // of its sink
   void open(Services& services, std::optional<std::string_view> token);
   // One batch through all steps; `rows_in` of them belong to this worker.
   void process(const Batch& in, int64_t rows_in);

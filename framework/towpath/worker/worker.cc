@@ -53,14 +53,7 @@ class WorkerServices final : public Services {
   void stop_point() override { stop_point_(); }
 
   void note_unfinished(const std::vector<std::string>& files) override {
-    std::vector<std::string> all = unfinished_;
-    all.insert(all.end(), files.begin(), files.end());
-    note_unfinished_files(temp_dir_, identity_, all);
-  }
-  // Those of the sink, known before it opens any.
-  void begin_unfinished(std::vector<std::string> files) {
-    unfinished_ = std::move(files);
-    if (!unfinished_.empty()) note_unfinished({});
+    note_unfinished_files(temp_dir_, identity_, files);
   }
 
   void take(std::vector<std::pair<std::string, uint64_t>>& counters) {
@@ -78,7 +71,6 @@ class WorkerServices final : public Services {
   };
   const std::string temp_dir_, identity_;
   const std::function<void()> stop_point_;
-  std::vector<std::string> unfinished_;
   std::map<std::string, Entry> counters_;
 };
 
@@ -98,7 +90,6 @@ class Worker final : public Committer::Link {
         outputs.push_back({output.name, output.schema});
       chain_ = std::make_unique<Chain>(start_.steps.front().context.stage, start_.steps, outputs,
                                        committer_);
-      services_.begin_unfinished(chain_->unfinished_files());
       chain_->open(services_, start_.token);
       tell_ready();
       loop();

@@ -243,6 +243,20 @@ TEST_CASE("sqlite.write: a database that it made goes when the run is stopped") 
   REQUIRE(folder.files() == 0);
 }
 
+TEST_CASE("sqlite.write: what is prepared again before its commit goes in whole and once") {
+  Folder folder;
+  Running running(folder);
+  running.open();
+  for (int i = 0; i < 2; ++i) {
+    running.write();
+    running.sink->prepare(1, running.rejects);
+  }
+  running.sink->commit(1, running.rejects);
+  running.sink->close();
+  REQUIRE(query(folder.database(), "SELECT count(*) FROM daily", 1) ==
+          std::to_string(2 * kRows.size()) + "\n");
+}
+
 TEST_CASE("sqlite.write: two tables of one database are both prepared and both committed") {
   Folder folder;
   Running first(folder);
