@@ -73,14 +73,25 @@ class Context {
     return towpath::Queue<T>(maxsize);
   }
   template <Sendable T = Object>
+  towpath::Queue<T> Queue(const QueueOptions& options) const {
+    return towpath::Queue<T>(options);
+  }
+  template <Sendable T = Object>
   towpath::JoinableQueue<T> JoinableQueue(size_t maxsize = 0) const {
     return towpath::JoinableQueue<T>(maxsize);
   }
   template <Sendable T = Object>
-  towpath::SimpleQueue<T> SimpleQueue() const {
-    return {};
+  towpath::JoinableQueue<T> JoinableQueue(const QueueOptions& options) const {
+    return towpath::JoinableQueue<T>(options);
   }
-  std::pair<Connection, Connection> Pipe(bool duplex = true) const { return towpath::Pipe(duplex); }
+  template <Sendable T = Object>
+  towpath::SimpleQueue<T> SimpleQueue(Transport transport = Transport::kAuto) const {
+    return towpath::SimpleQueue<T>(transport);
+  }
+  std::pair<Connection, Connection> Pipe(bool duplex = true,
+                                         Transport transport = Transport::kAuto) const {
+    return towpath::Pipe(duplex, transport);
+  }
 
   towpath::Lock Lock() const { return {}; }
   towpath::RLock RLock() const { return {}; }

@@ -7,6 +7,7 @@ machine differs from itself by the minute. So the ratio is taken round by round 
 import argparse
 import csv
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -181,6 +182,64 @@ def start(rounds):
     return lines, True
 
 
+# What the library is held to: of one case's figure (which of them) over a peer's, in the same round.
+LIBRARY_GOALS = {
+    "A": [
+        ("Towpath Queue", "Python mp.Queue", 0, ">=", 60),
+        ("Towpath Queue", "libzmq PUSH/PULL ipc, 1 msg/record", 0, ">=", 3),
+        ("Towpath Queue", "libzmq ipc, msgpack bin64 x1024 (visitor)", 0, ">=", 0.6),
+        ("Towpath Queue over ZeroMQ", "Python mp.Queue", 0, ">=", None),
+        ("Towpath Queue over ZeroMQ", "libzmq PUSH/PULL ipc, 1 msg/record", 0, ">=", None),
+        ("Towpath Connection send/recv", "Python mp.Pipe send/recv", 0, ">=", 30),
+        ("Towpath Connection send_bytes", "Python mp.Pipe send_bytes", 0, ">=", 30),
+    ],
+    "B": [
+        ("Towpath Connection send_bytes", "Python Pipe send_bytes", 0, "<=", 0.5),
+        ("Towpath Connection send_bytes", "shm + eventfd", 0, "<=", 1.5),
+        ("Towpath Connection send_bytes", "Python Pipe send_bytes", 1, "<=", 1),
+    ],
+    "C": [
+        ("Towpath Connection, by loan, consumer reads all", "shm slots + futex, consumer reads all", 0, ">=", 0.9),
+        ("Towpath Queue, by loan, getter reads all", "shm slots + futex, consumer reads all", 0, ">=", 0.9),
+        ("Towpath Connection, producer copies in, consumer reads all where it lies",
+         "shm slots + futex, producer copies in, consumer reads all", 0, ">=", None),
+        ("Towpath Queue, putter copies in, getter reads all",
+         "shm slots + futex, producer copies in, consumer reads all", 0, ">=", None),
+    ],
+    "D": [
+        ("Towpath Pool(2).map", "Python Pool(2).map default chunksize", 0, ">=", 4),
+        ("Towpath Pool(2).map", "Python Pool(2).map chunksize=1", 0, ">=", 100),
+        ("Towpath Executor(2).submit", "Python ProcessPoolExecutor.map chunksize=1", 0, ">=", 50),
+        ("Towpath Pool(2).imap of 100 M, and growth in MiB", None, 1, "<=", 8),
+    ],
+    "S": [
+        ("Towpath Process forkserver, parent holds 200 MB", None, 0, "<=", 1.5),
+        ("Towpath Process spawn, parent holds 200 MB", None, 0, "<=", 8),
+    ],
+}
+
+
+def library_goals(group):
+    """A table of the group's ratios, each formed within a round."""
+    figures = json.loads((BENCH / f"result-{group}.json").read_text())
+    rows = []
+    for ours, peer, column, relation, goal in LIBRARY_GOALS.get(group, []):
+        if not figures.get(ours) or (peer and not figures.get(peer)):
+            rows.append(f"| {ours} | {peer or ''} | not measured | | |")
+            continue
+        values = [row[column] for row in figures[ours]]
+        if peer:
+            values = [mine / theirs[column] for mine, theirs in zip(values, figures[peer])]
+        median = statistics.median(values)
+        met = goal is None or (median >= goal if relation == ">=" else median <= goal)
+        wanted = "" if goal is None else f"{relation} {goal}"
+        rows.append(f"| {ours} | {peer or 'the figure itself'} | {spread(values, '.3g')} | {wanted} | "
+                    f"{'' if goal is None else 'yes' if met else '**no**'} |")
+    if not rows:
+        return []
+    return ["| Towpath | ÷ its peer | ratio (least–most) | goal | met |", "|---|---|---|---|---|", *rows, ""]
+
+
 def library(rounds):
     """Peers of the library: small messages, round trips, large frames, pools, process start."""
     lines = []
@@ -199,7 +258,7 @@ def library(rounds):
         rows = table.splitlines()
         figures = rows[0].count(" | ") - 2 if rows else 0
         lines += [f"### {title}, {rounds} rounds in turn", "",
-                  "| case | command |" + " figure |" * figures + " runs |", "|---" * (figures + 3) + "|", *rows, ""]
+                  "| case | command |" + " figure |" * figures + " runs |", "|---" * (figures + 3) + "|", *rows, "", *library_goals(group)]
     return lines, True
 
 

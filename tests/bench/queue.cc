@@ -10,6 +10,7 @@
 //   ping           64 bytes there and back through two queues; prints p50 and p99 in µs
 //   frames         6,220,800 bytes, copied in by the putter, read in full where they lie; prints
 //                  frames/s and GB/s
+//   frames-loan    written (not at all, here) where they are read
 #include "towpath/channel/queue.h"
 
 #include <algorithm>
@@ -147,7 +148,7 @@ void run_ping(int64_t count) {
   std::printf("%.2f %.2f\n", times[times.size() / 2], times[times.size() * 99 / 100]);
 }
 
-void run_frames(int64_t count) {
+void run_frames(int64_t count, bool by_loan) {
   Queue<std::string> queue({.maxsize = 4, .transport = transport});
   Queue<uint64_t> done;
   Process getter(&get_frames, queue, count, done);
@@ -155,7 +156,13 @@ void run_frames(int64_t count) {
   const std::string frame(kFrame, 'x');
   done.get();
   const auto begin = Clock::now();
-  for (int64_t i = 0; i < count; ++i) queue.put_bytes(frame);
+  for (int64_t i = 0; i < count; ++i) {
+    if (by_loan) {
+      queue.loan(kFrame).put();
+    } else {
+      queue.put_bytes(frame);
+    }
+  }
   done.get();
   const double rate = static_cast<double>(count) / seconds(Clock::now() - begin);
   std::printf("%.0f %.2f\n", rate, rate * kFrame / 1e9);
@@ -183,11 +190,12 @@ int main(int argc, char** argv) {
     run_joinable(count);
   } else if (mode == "ping") {
     run_ping(count);
-  } else if (mode == "frames") {
-    run_frames(count);
+  } else if (mode == "frames" || mode == "frames-loan") {
+    run_frames(count, mode == "frames-loan");
   } else {
-    std::fputs("usage: queue [zmq-]items|items-N|queues-N|bounded|joinable|ping|frames COUNT\n",
-               stderr);
+    std::fputs(
+        "usage: queue [zmq-]items|items-N|queues-N|bounded|joinable|ping|frames[-loan] COUNT\n",
+        stderr);
     return 2;
   }
   return 0;

@@ -49,6 +49,12 @@ void receive_and_stay(Queue<std::string> queue, Numbers numbers) {
   run_for_ever();
 }
 
+void borrow_and_stay(Queue<std::string> queue, size_t size, Numbers numbers) {
+  const auto loan = queue.loan(size);
+  numbers[0] = 1;
+  run_for_ever();
+}
+
 void work(JoinableQueue<int> tasks, Queue<int> results) {
   for (;;) {
     const int task = tasks.get();
@@ -215,6 +221,22 @@ TEST_CASE("Queue: the memory of what a killed process held is used again") {
     REQUIRE(await([&] { return numbers[0] == 1; }));
     reader.kill();
     reader.join();
+  }
+}
+
+TEST_CASE("Queue: what a killed process had on loan is used again") {
+  Queue<std::string> queue;
+  const size_t size = size_t{260} << 20;  // two fill the queue
+  for (int i = 0; i < 4; ++i) {
+    const Numbers numbers;
+    Children children;
+    Process& borrower = children.start(Method::kForkserver, &borrow_and_stay, queue, size, numbers);
+    REQUIRE(await([&] { return numbers[0] == 1; }));
+    auto mine = queue.loan(size, kSoon);
+    borrower.kill();
+    borrower.join();
+    queue.loan(size, kSoon).put();
+    CHECK(queue.receive().bytes().size() == size);
   }
 }
 

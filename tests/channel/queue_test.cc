@@ -209,6 +209,61 @@ TEST_CASE("Queue: put waits when its items take all the memory that a queue may 
   queue.put_bytes(item, kNow);
 }
 
+TEST_CASE("Queue: what is written into a loan is got where it was written") {
+  const Transport transport = GENERATE(from_range(transports()));
+  Queue<std::string> queue({.maxsize = 2, .transport = transport});
+  const auto write = [](Queue<std::string>::Loan& loan, char byte) {
+    std::memset(loan.bytes().data(), byte, loan.bytes().size());
+  };
+  for (const size_t size : {size_t{0}, size_t{100}, size_t{70'000}, size_t{6'220'800}}) {
+    CAPTURE(size);
+    auto first = queue.loan(size);
+    auto second = queue.loan(size);
+    REQUIRE(first.bytes().size() == size);
+    write(first, '1');
+    write(second, '2');
+    CHECK(queue.empty());  // until it is put
+    second.put();
+    first.put();
+    CHECK_THROWS_AS(first.put(), Invalid);
+    auto third = queue.loan(size);
+    write(third, '3');
+    CHECK_THROWS_AS(third.put(kShort), Full);  // maxsize
+    CHECK((queue.receive().bytes() == std::string(size, '2')));
+    third.put(kNow);
+    CHECK((queue.receive().bytes() == std::string(size, '1')));
+    CHECK((queue.receive().bytes() == std::string(size, '3')));
+    CHECK(queue.empty());
+  }
+}
+
+TEST_CASE("Queue: a loan that ends unput gives its memory back") {
+  Queue<std::string> queue;
+  const size_t size = size_t{260} << 20;  // two fill the queue
+  for (int i = 0; i < 3; ++i) {
+    const auto one = queue.loan(size, kNow);
+    auto other = queue.loan(size, kNow);
+    const auto moved = std::move(other);
+    CHECK_THROWS_AS(queue.loan(size, kShort), Full);
+    CHECK_THROWS_AS(queue.put_bytes(std::string(size_t{130} << 20, 'x'), kNow), Full);
+  }
+  CHECK(queue.empty());
+  CHECK_THROWS_AS(queue.loan((size_t{1} << 30) + 1), NotSerialisable);
+  queue.shutdown();
+  CHECK_THROWS_AS(queue.loan(size), Closed);
+}
+
+TEST_CASE("JoinableQueue: a loan is a task like others") {
+  JoinableQueue<std::string> queue;
+  auto loan = queue.loan(3);
+  std::memcpy(loan.bytes().data(), "\xa2ok", 3);  // MessagePack
+  loan.put();
+  CHECK((queue.get() == "ok"));
+  CHECK_FALSE(queue.join(kNow));
+  queue.task_done();
+  CHECK(queue.join(kNow));
+}
+
 TEST_CASE("Queue: an object that is closed is Closed and other copies are not") {
   const Transport transport = GENERATE(from_range(transports()));
   Queue<int> queue({.transport = transport});

@@ -46,6 +46,18 @@ void use_all(Lock lock, Event event, const Semaphore& semaphore, Queue<std::stri
   queue.put(current_process().name());
 }
 
+struct Tools {
+  Lock lock;
+  std::vector<Queue<int>> queues;
+  TOWPATH_FIELDS(lock, queues)
+};
+
+void use(Tools tools) {
+  const Lock::Guard guard = tools.lock.guard(kSoon);
+  tools.queues.at(1).put(7);
+  if (tools.queues.at(1).get(kSoon) != 7) throw std::runtime_error("the queue");
+}
+
 }  // namespace
 
 TEST_CASE("Context: an unknown method is Invalid and the error lists them") {
@@ -118,6 +130,21 @@ TEST_CASE("Context: what is made only as an argument is there for the child") {
     REQUIRE(process.join(kSoon));
     CHECK(process.error().value_or("none") == "none");
   }
+}
+
+TEST_CASE("Context: what is made only inside an argument is there for the child") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    const Context context = get_context(method);
+    auto process = context.Process(&use, Tools{Lock(), {Queue<int>(), Queue<int>()}});
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+  }
+  const Context context = get_context(Method::kForkserver);
+  auto pool = context.Pool(1);
+  pool.apply_async(&use, Tools{Lock(), {Queue<int>(), Queue<int>()}}).get(kSoon);
+  pool.map_async(&use, std::vector{Tools{Lock(), {Queue<int>(), Queue<int>()}}}).get(kSoon);
 }
 
 TEST_CASE("Context: it hands out all that the library has") {

@@ -151,6 +151,11 @@ bool ItemSlots::held_by_this_process(Slot slot) {
   return it.life == kHeld && it.owner == this_process();
 }
 
+bool ItemSlots::written_by_this_process(Slot slot) {
+  Place& it = place(slot);
+  return it.life == kWriting && it.owner == this_process();
+}
+
 // With the lock held.
 void ItemSlots::free(Slot slot) {
   State& s = state_;

@@ -76,6 +76,7 @@ class ItemSlots {
   std::optional<Slot> first_held();
   bool is_valid(uint32_t slot) const { return slot < state_.slots; }
   bool held_by_this_process(Slot slot);
+  bool written_by_this_process(Slot slot);
 
   uint32_t given_back() const { return state_.given_back; }
   uint64_t done() const { return state_.done; }

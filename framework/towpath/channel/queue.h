@@ -111,6 +111,13 @@ class Queue {
   void put_bytes(std::span<const std::byte> bytes, Millis timeout = kForever) {
     put_bytes(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), timeout);
   }
+  // Room for so many bytes, to be written where a getter reads them with receive(); waits for it as
+  // put() does. Put once, it is the item; one that ends before was nothing. Up to 64 KiB, and over
+  // ZeroMQ, a buffer that put() copies.
+  using Loan = QueueCore::Loan;  // bytes(), as they were left there; put(), again after Full
+  Loan loan(size_t size, Millis timeout = kForever) {
+    return {core_("loan").shared_from_this(), size, timeout};
+  }
 
   // Exact at some moment of the call; others may put and get meanwhile.
   size_t qsize() const { return core_("qsize").size(); }

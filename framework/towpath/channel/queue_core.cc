@@ -100,6 +100,34 @@ void QueueCore::Item::throw_trailing(size_t bytes) {
   throw Invalid(format("get: {} bytes follow the value: the item is of another type", bytes));
 }
 
+// ── Room for one ──
+
+QueueCore::Loan::Loan(std::shared_ptr<QueueCore> core, size_t size, Millis timeout)
+    : core_(std::move(core)) {
+  if (const std::optional<Lent> lent = core_->lend(size, timeout)) {
+    place_ = lent->place;
+    bytes_ = {lent->memory, size};
+  } else {
+    own_ = std::make_unique_for_overwrite<std::byte[]>(size);
+    bytes_ = {own_.get(), size};
+  }
+}
+
+QueueCore::Loan::~Loan() {
+  if (core_ != nullptr && own_ == nullptr) core_->take_back(place_);
+}
+
+void QueueCore::Loan::put(Millis timeout) {
+  if (core_ == nullptr) throw Invalid("put: this loan was put already, or moved from");
+  if (own_ != nullptr) {
+    core_->put({reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}, timeout);
+  } else {
+    core_->put_lent(place_, timeout);
+  }
+  core_.reset();
+  bytes_ = {};
+}
+
 ItemEncoder::ItemEncoder() : encoder_(std::move(spare_encoder())) {
   if (!encoder_) encoder_ = std::make_unique<Encoder>();
 }

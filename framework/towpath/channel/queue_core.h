@@ -1,6 +1,9 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -62,6 +65,22 @@ class QueueCore : public std::enable_shared_from_this<QueueCore> {
     std::string small_;
   };
 
+  // Room for an item to come: where its getter will read it, or a buffer. Given back at its end.
+  class Loan {
+   public:
+    Loan(std::shared_ptr<QueueCore> core, size_t size, Millis timeout);
+    Loan(Loan&&) noexcept = default;
+    ~Loan();
+    std::span<std::byte> bytes() const { return bytes_; }
+    void put(Millis timeout = kForever);
+
+   private:
+    std::shared_ptr<QueueCore> core_;  // null once it was put
+    std::unique_ptr<std::byte[]> own_;
+    uint32_t place_ = 0;
+    std::span<std::byte> bytes_;
+  };
+
   virtual void put(std::string_view bytes, Millis timeout) = 0;
   virtual Item get(Millis timeout) = 0;
   // True: a get() would not wait.
@@ -88,6 +107,16 @@ class QueueCore : public std::enable_shared_from_this<QueueCore> {
  protected:
   // Gives a place back that an Item lay in.
   virtual void release(uint32_t) noexcept {}
+
+  // A place of so many bytes for an item to come; none: such items are copied in any case.
+  struct Lent {
+    uint32_t place;
+    std::byte* memory;
+  };
+  virtual std::optional<Lent> lend(uint64_t, Millis) { return std::nullopt; }
+  virtual void put_lent(uint32_t, Millis) {}
+  // It was not put.
+  virtual void take_back(uint32_t) noexcept {}
 };
 
 // An encoder that its thread keeps from one item to the next.

@@ -124,54 +124,89 @@ uint64_t SharedQueue::maxsize() const { return state_->maxsize; }
 
 // ── Putting ──
 
-// A slot with the bytes in it; none: there is no room for it now.
-std::optional<uint32_t> SharedQueue::slot_for(std::string_view bytes) {
+// Why a put() or a loan has to wait.
+constexpr const char* kNoMemory =
+    "its items take all the memory that a queue may have, or /dev/shm is full";
+
+bool SharedQueue::in_slot(uint64_t size) const { return state_->joinable || size > kMaxInline; }
+
+void SharedQueue::refuse_after_shut_down() const {
+  if (state_->shared.shut != 0)
+    throw Closed(format("put: {} was shut down: it takes nothing more", state_->name()));
+}
+
+// None: there is no room for it now.
+std::optional<uint32_t> SharedQueue::slot_for(uint64_t size) {
   State& s = *state_;
-  if (bytes.size() > ItemSlots::kMaxItem) {
-    throw NotSerialisable(format("put: {}: an item of {} bytes; {} is the most", s.name(),
-                                 bytes.size(), ItemSlots::kMaxItem));
+  if (size > ItemSlots::kMaxItem) {
+    throw NotSerialisable(format("put: {}: an item of {} bytes; {} is the most", s.name(), size,
+                                 ItemSlots::kMaxItem));
   }
-  auto slot = s.slots.acquire(bytes.size(), ItemSlots::From::kFree);
-  if (!slot && bytes.size() <= kMaxInline)
-    slot = s.slots.acquire(bytes.size(), ItemSlots::From::kFreeOrNew);
+  auto slot = s.slots.acquire(size, ItemSlots::From::kFree);
+  if (!slot && size <= kMaxInline) slot = s.slots.acquire(size, ItemSlots::From::kFreeOrNew);
   if (!slot) {
     // Before memory is added: there may be some that the dead have left.
     s.stream.as_reader([&s] { s.stream.as_writer([&s] { s.slots.sweep(!s.joinable); }); });
-    slot = s.slots.acquire(bytes.size(), ItemSlots::From::kFreeOrNew);
+    slot = s.slots.acquire(size, ItemSlots::From::kFreeOrNew);
   }
-  if (slot) std::memcpy(s.slots.bytes(*slot), bytes.data(), bytes.size());
   return slot;
 }
 
-// False, and the reason: there is no room now.
+// Puts the slot, if there is one; else the bytes, for which it may take one, that stays when there
+// is no room now: false, and the reason.
 bool SharedQueue::try_put(std::string_view bytes, std::optional<uint32_t>& slot,
                           const char*& reason) {
   State& s = *state_;
-  if (s.shared.shut != 0)
-    throw Closed(format("put: {} was shut down: it takes nothing more", s.name()));
-  const bool in_slot = s.joinable || bytes.size() > kMaxInline;
-  if (in_slot && !slot) {
-    slot = slot_for(bytes);
+  refuse_after_shut_down();
+  if (!slot && in_slot(bytes.size())) {
+    slot = slot_for(bytes.size());
     if (!slot) {
-      reason = "its items take all the memory that a queue may have, or /dev/shm is full";
+      reason = kNoMemory;
       return false;
     }
+    std::memcpy(s.slots.bytes(*slot), bytes.data(), bytes.size());
   }
   if (s.bell.watched()) s.bell.ring();
   RecordStream::Put done =
-      in_slot ? s.stream.put_slot(*slot, s.maxsize) : s.stream.put(bytes, s.maxsize);
+      slot ? s.stream.put_slot(*slot, s.maxsize) : s.stream.put(bytes, s.maxsize);
   if (done == RecordStream::Put::kFull) {
     reason = "it is full";
     return false;
   }
   if (done == RecordStream::Put::kNoRoom) {
-    reason = "its items take all the memory that a queue may have, or /dev/shm is full";
+    reason = kNoMemory;
     return false;
   }
   slot.reset();
   s.shared.items.wake();
   s.bell.settle([this] { return !nothing_to_get(); });
   return true;
+}
+
+// Until attempt(reason) is true; getters make room meanwhile, or Full tells the reason.
+template <class Try>
+void SharedQueue::until_room(Millis timeout, Try attempt) {
+  State& s = *state_;
+  const char* reason = "";
+  Slices slices(timeout);
+  bool slept = false;
+  const auto leave = [&](bool more) {
+    if (slept) s.shared.room.pass_on(more);
+  };
+  for (;;) {
+    // A getter that was killed may have taken one.
+    s.stream.as_reader([] {});
+    if (attempt(reason)) return leave(true);
+    if (slices.passed()) {
+      leave(true);
+      throw Full(format("put: {}: {}, and no getter made room in time ({} items, maxsize {})",
+                        s.name(), reason, size(), s.maxsize));
+    }
+    const uint32_t seen = s.shared.room.announce();
+    if (attempt(reason)) return leave(true);
+    s.shared.room.sleep(seen, slices.next());
+    slept = true;
+  }
 }
 
 void SharedQueue::put(std::string_view bytes, Millis timeout) {
@@ -188,24 +223,42 @@ void SharedQueue::put(std::string_view bytes, Millis timeout) {
       if (slot) slots.release(*slot);
     }
   } const unused{s.slots, slot};
-  Slices slices(timeout);
-  bool slept = false;
-  const auto leave = [&](bool more) {
-    if (slept) s.shared.room.pass_on(more);
-  };
-  for (;;) {
-    // A getter that was killed may have taken one.
-    s.stream.as_reader([] {});
-    if (try_put(bytes, slot, reason)) return leave(true);
-    if (slices.passed()) {
-      leave(true);
-      throw Full(format("put: {}: {}, and no getter made room in time ({} items, maxsize {})",
-                        s.name(), reason, size(), s.maxsize));
-    }
-    const uint32_t seen = s.shared.room.announce();
-    if (try_put(bytes, slot, reason)) return leave(true);
-    s.shared.room.sleep(seen, slices.next());
-    slept = true;
+  until_room(timeout, [&](const char*& why) { return try_put(bytes, slot, why); });
+}
+
+std::optional<QueueCore::Lent> SharedQueue::lend(uint64_t size, Millis timeout) {
+  State& s = *state_;
+  refuse_after_shut_down();
+  if (!in_slot(size)) return std::nullopt;
+  auto slot = slot_for(size);
+  if (!slot) {
+    until_room(timeout, [&](const char*& why) {
+      refuse_after_shut_down();
+      slot = slot_for(size);
+      why = kNoMemory;
+      return slot.has_value();
+    });
+  }
+  return Lent{*slot, reinterpret_cast<std::byte*>(s.slots.bytes(*slot))};
+}
+
+void SharedQueue::put_lent(uint32_t place, Millis timeout) {
+  if (!state_->slots.written_by_this_process(place))
+    throw Invalid(format("put: {}: this loan is another process's", state_->name()));
+  std::optional<uint32_t> slot = place;
+  const char* reason = "";
+  if (try_put({}, slot, reason)) return;
+  until_room(timeout, [&](const char*& why) { return try_put({}, slot, why); });
+}
+
+void SharedQueue::take_back(uint32_t place) noexcept {
+  State& s = *state_;
+  if (!s.slots.written_by_this_process(place)) return;
+  try {
+    s.slots.release(place);
+    s.shared.room.wake();
+  } catch (const Error&) {
+    // As in release().
   }
 }
 

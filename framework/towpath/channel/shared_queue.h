@@ -40,14 +40,21 @@ class SharedQueue final : public QueueCore {
   struct Shared;
   struct State;
   explicit SharedQueue(std::unique_ptr<State> state);
-  std::optional<uint32_t> slot_for(std::string_view bytes);
+  bool in_slot(uint64_t size) const;
+  std::optional<uint32_t> slot_for(uint64_t size);
   bool try_put(std::string_view bytes, std::optional<uint32_t>& slot, const char*& reason);
+  void refuse_after_shut_down() const;
+  template <class Try>
+  void until_room(Millis timeout, Try attempt);
   bool try_get(Item& item);
   bool nothing_to_get();
   bool look_again();
   bool give_back_of_dead();
   void register_holder();
   void release(uint32_t slot) noexcept override;
+  std::optional<Lent> lend(uint64_t size, Millis timeout) override;
+  void put_lent(uint32_t slot, Millis timeout) override;
+  void take_back(uint32_t slot) noexcept override;
 
   std::unique_ptr<State> state_;
 };

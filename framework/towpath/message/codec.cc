@@ -371,23 +371,24 @@ std::string_view Decoder::raw() {
   return before.substr(0, before.size() - rest_.size());
 }
 
+// However deep: what can be encoded can be passed over.
 void Decoder::skip_value() {
-  const Head head = read_head(rest_);
-  switch (head.kind) {
-    case Kind::kString:
-    case Kind::kBinary:
-    case Kind::kExtension:
-      take_body(head, rest_);
-      break;
-    case Kind::kArray:
-    case Kind::kMap: {
-      const Nested nested(*this);
-      size_t left = values_within(head, rest_);
-      for (rest_.remove_prefix(head.size); left > 0; --left) skip_value();
-      break;
+  for (size_t left = 1; left > 0; --left) {
+    const Head head = read_head(rest_);
+    switch (head.kind) {
+      case Kind::kString:
+      case Kind::kBinary:
+      case Kind::kExtension:
+        take_body(head, rest_);
+        break;
+      case Kind::kArray:
+      case Kind::kMap:
+        left += values_within(head, rest_);
+        rest_.remove_prefix(head.size);
+        break;
+      default:
+        rest_.remove_prefix(head.size);
     }
-    default:
-      rest_.remove_prefix(head.size);
   }
 }
 

@@ -17,6 +17,7 @@
 
 #include "towpath/base/handle.h"
 #include "towpath/message/object.h"
+#include "towpath/message/outgoing_names.h"
 #include "towpath/message/type.h"
 
 // C++ values as MessagePack. A struct takes part by naming its fields:
@@ -349,7 +350,10 @@ struct Codec<T> {
 // What is shared by name travels as its name, and is opened where it arrives. Closed: it is gone.
 template <HasHandle T>
 struct Codec<T> {
-  static void write(Encoder& out, const T& value) { out.string(value.handle().text()); }
+  static void write(Encoder& out, const T& value) {
+    out.string(value.handle().text());
+    if constexpr (std::copy_constructible<T>) OutgoingNames::note(value);
+  }
   static T read(Decoder& in) { return T::open(Handle::parse(in.string())); }
 };
 

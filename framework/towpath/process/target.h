@@ -1,6 +1,5 @@
 #pragma once
 #include <concepts>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -8,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "towpath/base/handle.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/channel/descriptor.h"
 #include "towpath/message/codec.h"
+#include "towpath/message/outgoing_names.h"
 
 // What a child shall run, in a form that crosses exec: a function, its arguments as MessagePack.
 
@@ -39,23 +38,10 @@ struct Call {
   Thunk thunk = nullptr;
   std::string arguments;
   std::vector<PrivateFd> descriptors;  // of its child alone, not of one that is forked meanwhile
-  // Copies of the arguments that are names, such as locks and queues: while they live, the child
-  // finds what they name.
-  std::vector<std::shared_ptr<const void>> named;
+  OutgoingNames::Copies named;         // in the arguments: while it lives, the child finds them
 };
 
 namespace call {
-
-// Ends with its last copy here: what has a handle, and what has one inside and a lock beside it.
-template <class T>
-concept Named = std::copy_constructible<T> &&(HasHandle<T> || requires(const T& object) {
-  { object.get_obj() } -> HasHandle;
-});
-
-template <class T>
-void keep_named(Call& call, const T& argument) {
-  if constexpr (Named<T>) call.named.push_back(std::make_shared<const T>(argument));
-}
 
 // What holds an argument while it travels: views and C strings travel as the text they show.
 template <class P>
@@ -91,15 +77,13 @@ Call make(R (*function)(P...), A&&... args) {
       (Sendable<Stored<P>> && ...),
       "a parameter's type can't travel as MessagePack: give it TOWPATH_FIELDS or a Codec");
   OutgoingDescriptors descriptors;
+  OutgoingNames names;
   Encoder out;
   Call call{reinterpret_cast<Call::Function>(function), &thunk<R, P...>, {}, {}, {}};
   out.array(sizeof...(P));
-  [[maybe_unused]] const auto add = [&](const auto& argument) {
-    encode(out, argument);
-    keep_named(call, argument);
-  };
-  (add(Stored<P>(std::forward<A>(args))), ...);
+  (encode(out, Stored<P>(std::forward<A>(args))), ...);
   call.arguments = out.take();
+  call.named = names.take();
   for (UniqueFd& fd : descriptors.take()) call.descriptors.emplace_back(std::move(fd));
   return call;
 }
