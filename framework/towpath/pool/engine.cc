@@ -10,6 +10,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/pool/errors.h"
+#include "towpath/process/child_state.h"
 #include "towpath/process/this_process.h"
 
 namespace towpath::pool {
@@ -17,6 +18,51 @@ namespace {
 
 constexpr size_t kMaxHead = 256;  // of a shipment
 constexpr int kMaxDepth = 10;     // of pools in workers of pools
+constexpr Millis kExitPatience{5'000};
+
+thread_local const Engine* own_engine = nullptr;
+
+// Those to be ended at exit(). Never destroyed: pools may end behind it.
+struct Running {
+  std::mutex mutex;
+  std::vector<std::weak_ptr<Engine>> engines;
+  bool at_exit = false;
+};
+Running& running_engines() {
+  static auto* const it = new Running;
+  return *it;
+}
+
+// New workers would take the place of those that exit() ends, and callbacks meet statics that are
+// gone.
+void terminate_all() noexcept {
+  std::vector<std::shared_ptr<Engine>> engines;
+  Running& r = running_engines();
+  {
+    const std::lock_guard lock(r.mutex);
+    for (const auto& each : r.engines) {
+      if (auto engine = each.lock()) engines.push_back(std::move(engine));
+    }
+  }
+  for (const auto& engine : engines) engine->finish_at_exit();
+  // A callback may be one that never returns, or the one that exits.
+  const Deadline deadline(kExitPatience);
+  for (const auto& engine : engines) {
+    if (engine->own() && !engine->on_own_thread()) engine->join(deadline.left());
+  }
+}
+
+void terminate_at_exit(const std::shared_ptr<Engine>& engine) {
+  Running& r = running_engines();
+  const std::lock_guard lock(r.mutex);
+  std::erase_if(r.engines, [](const auto& each) { return each.expired(); });
+  r.engines.push_back(engine);
+  if (r.at_exit) return;
+  children::prepare();  // its function at exit() is registered first, and so runs behind this
+  if (std::atexit([] { terminate_all(); }) != 0)
+    throw Error("atexit: no room for another function");
+  r.at_exit = true;
+}
 
 // How many pools this process is a worker in.
 int depth() {
@@ -95,27 +141,52 @@ Engine::~Engine() {
   if (thread_.joinable()) thread_.detach();  // this is that thread, or a child of fork without it
 }
 
+void Engine::finish_at_exit() noexcept {
+  if (!own()) return;
+  const std::lock_guard lock(mutex_);
+  stop_ = std::max(stop_, Stop::kTerminate);
+  stopping_ = false;
+  wake();
+}
+
 void Engine::finish() {
-  if (owner_ != ::getpid()) return;
+  if (!own()) return;
   terminate();
   if (thread_.joinable() && !on_own_thread()) thread_.join();
 }
 
+const Engine* Engine::of_this_thread() { return own_engine; }
+
 void Engine::start() {
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // the program's signals are not for this thread
+  terminate_at_exit(shared_from_this());
+  // The program's signals are not for this thread.
+  struct Blocked {
+    sigset_t before;
+    Blocked() {
+      sigset_t all;
+      ::sigfillset(&all);
+      ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    }
+    ~Blocked() { ::pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+  } const blocked;
   thread_ = std::thread([self = shared_from_this()]() mutable {
-    self->thread_id_ = std::this_thread::get_id();
+    own_engine = self.get();
     self->run();
     self.reset();
   });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Engine::require_own(const char* what) const {
+  if (own()) return;
+  throw Invalid(
+      format("{}: {} is of process {}, and this one was forked from it: make another pool", what,
+             options_.name, owner_));
 }
 
 // ── From outside ──
 
 uint32_t Engine::number_of(Code code) {
+  require_own("submit");
   const std::lock_guard lock(mutex_);
   return backlog_.number_of(code);
 }
@@ -126,6 +197,7 @@ uint32_t Engine::parcel_size(uint32_t code) const {
 }
 
 void Engine::submit(Parcel parcel) {
+  require_own("submit");
   if (parcel.arguments.size() > kMaxConnectionMessage - kMaxHead) {
     throw NotSerialisable(format("{}: {} bytes of arguments; a task takes at most {}",
                                  options_.name, parcel.arguments.size(),
@@ -144,6 +216,7 @@ void Engine::submit(Parcel parcel) {
 }
 
 bool Engine::cancel(Receiver& receiver) {
+  require_own("cancel");
   const std::lock_guard lock(mutex_);
   if (ended_ || receiver.cancelled) return false;
   for (const auto& member : members_) {
@@ -157,6 +230,7 @@ bool Engine::cancel(Receiver& receiver) {
 }
 
 bool Engine::kill_running(Receiver& receiver) {
+  require_own("kill");
   const std::lock_guard lock(mutex_);
   for (const auto& member : members_) {
     if (member->id() != receiver.member_ || member->doom != Member::Doom::kNone) continue;
@@ -182,6 +256,7 @@ bool Engine::is_running(const Receiver& receiver) const {
 }
 
 void Engine::resize(int workers) {
+  require_own("resize");
   if (workers < 1) throw Invalid(format("{}: {} workers; at least 1", options_.name, workers));
   const std::lock_guard lock(mutex_);
   target_ = workers;
@@ -194,13 +269,14 @@ int Engine::workers() const {
 }
 
 void Engine::close() {
+  require_own("close");
   const std::lock_guard lock(mutex_);
   stop_ = std::max(stop_, Stop::kClose);
   wake();
 }
 
 void Engine::terminate(bool hard) {
-  if (owner_ != ::getpid()) return;
+  if (!own()) return;
   {
     const std::lock_guard lock(mutex_);
     stop_ = std::max(stop_, hard ? Stop::kKill : Stop::kTerminate);
@@ -211,6 +287,7 @@ void Engine::terminate(bool hard) {
 }
 
 void Engine::cancel_queued() {
+  require_own("cancel_queued");
   std::vector<Delivery> cancelled;
   {
     const std::lock_guard lock(mutex_);
@@ -226,6 +303,7 @@ void Engine::cancel_queued() {
 }
 
 bool Engine::join(Millis timeout) {
+  require_own("join");
   std::unique_lock lock(mutex_);
   if (stop_ == Stop::kNo) {
     throw Invalid(

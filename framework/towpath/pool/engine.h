@@ -1,6 +1,8 @@
 #pragma once
+#include <sys/epoll.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <memory>
@@ -26,16 +28,21 @@ namespace towpath::pool {
 //   starting            died                  another starts; after several in a row: broken
 //   ready               results               delivered; more tasks
 //   ready               died                  the task that ran fails or is tried again, the others
-//                                             go back to the queue; another starts
+//                                             go back to the queue; another starts. (Of no use so
+//                                             far, and soon after its start: as starting.)
 //   ready               recycling, resize,    retiring: what it has begun it brings to an end
 //                       idle, close
 //   ready               deadline, kill        its other tasks are taken back; SIGKILL
 //   retiring            no more tasks         pill: ending
 //   ending              died                  forgotten
+//   ending              lives on              SIGTERM after exit_grace, SIGKILL after kGrace more
 //
 // Credits    a worker holds about kAhead of measured work; before a measure, one task. What it has
 //            not begun is taken back when another one is idle.
-// Threads    any. Receivers are called by the pool's thread with nothing locked.
+// Threads    any. Receivers are called by the pool's thread, and by cancel_queued(), with nothing
+//            locked.
+// Fork       in a child whatever waits or asks is Invalid; ends do nothing.
+// exit()     terminates it, before the process's other children are ended.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   enum class Workers { kAtOnce, kOnDemand };
@@ -46,6 +53,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void start();
   // terminate(), and the end of the thread.
   void finish();
+  // terminate(), without a wait for what callbacks do.
+  void finish_at_exit() noexcept;
+  // Not that of the process this one was forked from.
+  bool own() const { return owner_ == ::getpid(); }
 
   const PoolOptions& options() const { return options_; }
   int workers() const;  // wanted
@@ -75,7 +86,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // After close() or terminate(): waits for the end of all workers.
   bool join(Millis timeout);
   bool closed() const;
-  bool on_own_thread() const { return std::this_thread::get_id() == thread_id_.load(); }
+  bool on_own_thread() const { return of_this_thread() == this; }
+  // The one whose thread this is.
+  static const Engine* of_this_thread();
 
   struct WorkerInfo {
     std::string name;
@@ -98,6 +111,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // The pool's thread, round by round (engine_loop.cc).
   void run();
+  bool round(std::array<epoll_event, 64>& events, int& ready);  // false: that was the last
   int poll_timeout() const;
   void watch_time();
   void watch_deadline(Member& member, Clock::time_point now);
@@ -122,6 +136,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void break_with(const std::exception_ptr& error);
   void kill(Member& member, Member::Doom doom);
   void retire(Member& member);
+  void failed_start(const std::exception_ptr& why, int limit);
+  void require_own(const char* what) const;
 
   PoolOptions options_;
   WorkerSettings settings_;
@@ -130,7 +146,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   PrivateFd epoll_;
   PrivateFd wake_;
   std::thread thread_;
-  std::atomic<std::thread::id> thread_id_{};
   const pid_t owner_ = ::getpid();
 
   std::atomic<uint64_t> next_task_{0};

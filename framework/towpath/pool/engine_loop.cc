@@ -8,6 +8,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/log.h"
 #include "towpath/pool/engine.h"
 #include "towpath/pool/errors.h"
 
@@ -24,11 +25,15 @@ constexpr Millis kMaxLook{16};
 void Engine::watch_deadline(Member& member, Clock::time_point now) {
   if (member.deadline_at > now) return;
   const auto expiry = member.expiry();
-  if (expiry <= now) {
+  if (expiry > now) {
+    member.deadline_at = expiry;
+    return;
+  }
+  // It may have come to its end meanwhile, and the next begun; behind this none begins.
+  take_back(member);
+  if (member.expiry() <= now) {
     kill(member, Member::Doom::kDeadline);
     member.deadline_at = kNever;
-  } else {
-    member.deadline_at = expiry;
   }
 }
 
@@ -76,6 +81,10 @@ void Engine::watch_time() {
         member.process().kill();
         member.signal_at = kNever;
       } else {
+        if (member.doom == Member::Doom::kNone) {
+          log(Level::kWarning, format("{}: worker {} (pid {}) should have exited by now: SIGTERM",
+                                      options_.name, member.name(), member.process().pid()));
+        }
         member.process().terminate();
         member.was_asked = true;
         member.signal_at = now + kGrace;
@@ -124,6 +133,8 @@ void Engine::settle() {
     if (member->life == Member::Life::kRetiring && member->idle() && !member->has_unsent()) {
       member->send_pill();
       member->life = Member::Life::kEnding;
+      member->signal_at =
+          options_.exit_grace == kForever ? kNever : Clock::now() + options_.exit_grace;
     }
   }
 }
@@ -184,70 +195,80 @@ bool Engine::fill(Member& member, size_t equals) {
 }
 
 void Engine::run() {
-  std::vector<Arrived> arrived;
-  std::vector<Delivery> deliveries;
   std::array<epoll_event, 64> events{};
   int ready = 0;
-  for (;;) {
-    arrived.clear();
-    std::vector<uint64_t> ids;
-    for (int i = 0; i < ready; ++i) {
-      const uint64_t id = events[static_cast<size_t>(i)].data.u64;
-      if (id == kWake) {
-        uint64_t count;
-        [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
-      } else {
-        ids.push_back(id);
-      }
-    }
-    // Only this thread adds and removes members, so it may look for them without the lock.
-    for (const auto& member : members_) {
-      if (std::ranges::find(ids, member->id()) != ids.end()) read(*member, arrived);
-    }
-    bool ended = false;
-    int timeout = -1;
-    {
-      std::unique_lock lock(mutex_);
-      sleeps_ = false;
-      for (Arrived& each : arrived) handle(each);
-      for (auto member = members_.begin(); member != members_.end();) {
-        if (std::ranges::find(ids, (*member)->id()) != ids.end() &&
-            !(*member)->process().is_alive()) {
-          bury(**member);
-          member = members_.erase(member);
-        } else {
-          ++member;
-        }
-      }
-      watch_time();
-      settle();
-      start_missing(lock);
-      dispatch();
-      settle();
-      deliveries.swap(deliveries_);
-      sleeps_ = true;  // what is submitted from here on is not seen before the next round
-    }
-    for (const auto& member : members_) member->flush();
-    for (Delivery& delivery : deliveries) delivery.deliver();
-    deliveries.clear();
-    {
+  for (bool more = true; more;) {
+    try {
+      more = round(events, ready);
+    } catch (const std::exception& error) {
+      // Of memory or descriptors there are none left, say. Once: then all ends by it.
       const std::lock_guard lock(mutex_);
-      ended = stop_ != Stop::kNo && members_.empty() && backlog_.empty() && deliveries_.empty();
-      if (ended) {
-        ended_ = true;
-        ended_cv_.notify_all();
-        return;
-      }
-      watch_time();
-      timeout = poll_timeout();
-      if (!deliveries_.empty()) timeout = 0;
-    }
-    ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
-    if (ready < 0) {
-      if (errno != EINTR) throw_errno("epoll_wait");
+      if (broken_) throw;
+      log(Level::kError, format("{}: it breaks: {}", options_.name, error.what()));
+      break_with(std::current_exception());
       ready = 0;
     }
   }
+}
+
+bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
+  std::vector<Arrived> arrived;
+  std::vector<Delivery> deliveries;
+  std::vector<uint64_t> ids;
+  for (int i = 0; i < ready; ++i) {
+    const uint64_t id = events[static_cast<size_t>(i)].data.u64;
+    if (id == kWake) {
+      uint64_t count;
+      [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
+    } else {
+      ids.push_back(id);
+    }
+  }
+  // Only this thread adds and removes members, so it may look for them without the lock.
+  for (const auto& member : members_) {
+    if (std::ranges::find(ids, member->id()) != ids.end()) read(*member, arrived);
+  }
+  int timeout = -1;
+  {
+    std::unique_lock lock(mutex_);
+    sleeps_ = false;
+    for (Arrived& each : arrived) handle(each);
+    for (auto member = members_.begin(); member != members_.end();) {
+      if (std::ranges::find(ids, (*member)->id()) != ids.end() &&
+          !(*member)->process().is_alive()) {
+        bury(**member);
+        member = members_.erase(member);
+      } else {
+        ++member;
+      }
+    }
+    watch_time();
+    settle();
+    start_missing(lock);
+    dispatch();
+    settle();
+    deliveries.swap(deliveries_);
+    sleeps_ = true;  // what is submitted from here on is not seen before the next round
+  }
+  for (const auto& member : members_) member->flush();
+  for (Delivery& delivery : deliveries) delivery.deliver();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_ != Stop::kNo && members_.empty() && backlog_.empty() && deliveries_.empty()) {
+      ended_ = true;
+      ended_cv_.notify_all();
+      return false;
+    }
+    watch_time();
+    settle();
+    timeout = deliveries_.empty() ? poll_timeout() : 0;
+  }
+  ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+  if (ready < 0) {
+    if (errno != EINTR) throw_errno("epoll_wait");
+    ready = 0;
+  }
+  return true;
 }
 
 }  // namespace towpath::pool

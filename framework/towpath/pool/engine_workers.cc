@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <limits>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -15,7 +16,9 @@
 namespace towpath::pool {
 namespace {
 
-constexpr Millis kStartPause{100};
+constexpr Millis kStartPause{100};  // doubled with each failure in a row
+constexpr Millis kMaxStartPause{10'000};
+constexpr Millis kSoon{1'000};       // after its start
 constexpr int kMaxOwnDeaths = 3;     // in a row, of workers that were starting
 constexpr int kMaxOuterDeaths = 64;  // the same by SIGKILL or SIGTERM
 
@@ -60,20 +63,26 @@ void Engine::start_missing(std::unique_lock<std::mutex>& lock) {
     std::exception_ptr error;
     try {
       member = make_member();
-    } catch (const Error&) {
+    } catch (...) {
       error = std::current_exception();
     }
     lock.lock();
     try {
       if (error) std::rethrow_exception(error);
       add(std::move(member));
-    } catch (const Error& why) {
-      start_at_ = Clock::now() + kStartPause;
+    } catch (const std::exception& why) {
       log(Level::kWarning, format("{}: a worker can't be started: {}", options_.name, why.what()));
-      if (members_.empty() && ++failed_starts_ >= kMaxOwnDeaths)
-        break_with(std::current_exception());
+      // With others at work it is less of a trouble.
+      failed_start(std::current_exception(),
+                   members_.empty() ? kMaxOwnDeaths : std::numeric_limits<int>::max());
     }
   }
+}
+
+void Engine::failed_start(const std::exception_ptr& why, int limit) {
+  const int doublings = std::min(failed_starts_, 7);
+  start_at_ = Clock::now() + std::min(kStartPause * (1 << doublings), kMaxStartPause);
+  if (++failed_starts_ >= limit) break_with(why);
 }
 
 void Engine::retire(Member& member) {
@@ -152,7 +161,6 @@ void Engine::handle(Arrived& arrived) {
   try {
     switch (arrived.head.kind) {
       case ResultsHead::kReady:
-        failed_starts_ = 0;
         member.first_memory = arrived.head.memory;
         member.heard_at = Clock::now();
         if (member.life == Member::Life::kStarting) member.life = Member::Life::kReady;
@@ -172,6 +180,7 @@ void Engine::handle(Arrived& arrived) {
       backlog_.measured(member.shipments().front().head.code, each);
     }
     member.accept(arrived.head, std::move(arrived.body), deliveries_);
+    failed_starts_ = 0;
     if (options_.recycle_growth != 0 && arrived.head.memory != 0 &&
         member.life == Member::Life::kReady &&
         arrived.head.memory > member.first_memory + options_.recycle_growth) {
@@ -198,19 +207,30 @@ void Engine::bury(Member& member) {
   member.process().join(Millis{0});
   const int exitcode = member.process().exitcode().value_or(-SIGKILL);
   std::vector<Parcel> back;
-  for (Parcel& parcel : member.bury(back)) fail_running(member, std::move(parcel), exitcode);
+  std::vector<Parcel> ran = member.bury(back);
+  const bool of_use = member.was_of_use() || !ran.empty();
+  for (Parcel& parcel : ran) fail_running(member, std::move(parcel), exitcode);
   backlog_.put_back(std::move(back));
-  if (member.life == Member::Life::kStarting) {
-    ++failed_starts_;
-    const bool from_outside = exitcode == -SIGKILL || exitcode == -SIGTERM;
-    if (failed_starts_ >= (from_outside ? kMaxOuterDeaths : kMaxOwnDeaths)) {
-      const std::string what =
-          format("{}: {} workers in a row died while they started; the last, {} (pid {}), {}",
-                 options_.name, failed_starts_, member.name(), member.process().pid(),
-                 how_it_ended(exitcode));
-      break_with(std::make_exception_ptr(
-          WorkerDied(what, member.name(), member.process().pid(), exitcode, -1)));
-    }
+  // A raw fork of the program may hold copies of these, by which they would stay.
+  if (!member.hung_up)
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.process().sentinel(), nullptr);
+
+  const bool starting = member.life == Member::Life::kStarting;
+  const bool soon = member.life == Member::Life::kReady && Clock::now() - member.made_at < kSoon;
+  if (of_use || !(starting || soon)) return;
+  const std::string what = format(
+      "{}: worker {} (pid {}) {} {}", options_.name, member.name(), member.process().pid(),
+      how_it_ended(exitcode), starting ? "while it started" : "soon after its start, with no task");
+  log(Level::kWarning, what);
+  const bool from_outside = exitcode == -SIGKILL || exitcode == -SIGTERM;
+  const auto error = std::make_exception_ptr(
+      WorkerDied(format("{}; the last of {} in a row", what, failed_starts_ + 1), member.name(),
+                 member.process().pid(), exitcode, -1));
+  if (!from_outside) {
+    failed_start(error, kMaxOwnDeaths);
+  } else if (++failed_starts_ >= kMaxOuterDeaths) {
+    break_with(error);
   }
 }
 

@@ -3,7 +3,7 @@
 namespace towpath {
 
 Executor::~Executor() {
-  if (!pool_.engine_) return;  // moved away
+  if (!pool_.engine_ || !pool_.engine_->own()) return;  // moved away, or a copy by fork
   shutdown();
 }
 

@@ -23,7 +23,8 @@ class Executor {
       : pool_(std::move(options), pool::Engine::Workers::kOnDemand) {}
   Executor(Executor&&) noexcept = default;
   Executor& operator=(Executor&& other) noexcept {
-    std::swap(pool_, other.pool_);
+    const Executor old(std::move(*this));
+    pool_ = std::move(other.pool_);
     return *this;
   }
   ~Executor();
@@ -42,7 +43,7 @@ class Executor {
     size_t chunk = 0;
     size_t buffer = 0;  // inputs pulled ahead of the results taken; 0: by measured time
   };
-  // Results in input order, as they are walked. Timeout comes out of walking.
+  // Results in input order, as they are walked, before shutdown(). Timeout comes out of walking.
   template <Target F, std::ranges::input_range In>
   auto map(F function, In&& input) {
     return map(function, std::forward<In>(input), MapOptions());

@@ -46,7 +46,7 @@ void FutureState::finish(std::unique_lock<std::mutex> lock) {
   callbacks_.clear();
   lock.unlock();
   done_cv_.notify_all();
-  for (const auto& callback : callbacks) call(callback);
+  for (const auto& [number, callback] : callbacks) call(callback);
 }
 
 void FutureState::call(const std::function<void()>& callback) {
@@ -60,15 +60,31 @@ void FutureState::call(const std::function<void()>& callback) {
   }
 }
 
-void FutureState::call_when_done(std::function<void()> callback) {
+uint64_t FutureState::call_when_done(std::function<void()> callback) {
   {
     const std::lock_guard lock(mutex_);
     if (!done_) {
-      callbacks_.push_back(std::move(callback));
-      return;
+      callbacks_.emplace(next_callback_, std::move(callback));
+      return next_callback_++;
     }
   }
   call(callback);
+  return 0;
+}
+
+void FutureState::forget(uint64_t callback) {
+  std::function<void()> forgotten;  // ends without the lock: what it holds may be this
+  const std::lock_guard lock(mutex_);
+  const auto it = callbacks_.find(callback);
+  if (it == callbacks_.end()) return;
+  forgotten = std::move(it->second);
+  callbacks_.erase(it);
+}
+
+void FutureState::refuse_own_thread() const {
+  const Engine* const own = Engine::of_this_thread();
+  if (own == nullptr || engine_.lock().get() != own || done()) return;
+  throw Invalid("a callback that waits for another task of its pool would wait for ever");
 }
 
 std::vector<std::exception_ptr> FutureState::callback_errors() const {
@@ -113,11 +129,9 @@ bool FutureState::kill() {
 }
 
 void FutureState::wait(Millis timeout) const {
+  refuse_own_thread();
   std::unique_lock lock(mutex_);
   if (done_) return;
-  if (const auto engine = engine_.lock(); engine && engine->on_own_thread()) {
-    throw Invalid("a callback that waits for another task of its pool would wait for ever");
-  }
   const auto done = [this] { return done_; };
   if (timeout > std::chrono::years{100}) {
     done_cv_.wait(lock, done);

@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,8 +18,8 @@ namespace pool {
 // The inside of a Future, whatever its type.
 class FutureState : public Receiver, public std::enable_shared_from_this<FutureState> {
  public:
-  FutureState(std::weak_ptr<Engine> engine, uint64_t tasks)
-      : engine_(std::move(engine)), tasks_(tasks) {}
+  FutureState(std::weak_ptr<Engine> engine, uint64_t tasks, OutgoingNames::Copies named)
+      : engine_(std::move(engine)), tasks_(tasks), named_(std::move(named)) {}
 
   void take(uint64_t first, uint32_t count, std::string outcomes, bool thrown) override;
   void fail(uint64_t first, uint32_t count, std::exception_ptr error) override;
@@ -44,7 +45,12 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
   };
   // After wait(): all, in order.
   const std::vector<Part>& parts() const { return parts_; }
-  void call_when_done(std::function<void()> callback);
+  // A number for forget(); 0: it was called, the future being done.
+  uint64_t call_when_done(std::function<void()> callback);
+  // It is not called any more, unless it is being called.
+  void forget(uint64_t callback);
+  // Invalid on the thread of its pool, where a wait for what is not done would be for ever.
+  void refuse_own_thread() const;
   std::vector<std::exception_ptr> callback_errors() const;
 
  private:
@@ -53,6 +59,7 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
 
   const std::weak_ptr<Engine> engine_;
   const uint64_t tasks_;
+  const OutgoingNames::Copies named_;  // in the arguments: the tasks find them
   mutable std::mutex mutex_;
   mutable std::condition_variable done_cv_;
   uint64_t arrived_ = 0;
@@ -60,7 +67,8 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
   bool was_cancelled_ = false;
   std::exception_ptr error_;
   std::vector<Part> parts_;
-  std::vector<std::function<void()>> callbacks_;
+  std::map<uint64_t, std::function<void()>> callbacks_;  // in the order they were added
+  uint64_t next_callback_ = 1;
   std::vector<std::exception_ptr> callback_errors_;
 };
 
@@ -136,7 +144,8 @@ class Future {
   bool kill() { return state_->kill(); }
 
   void add_done_callback(std::function<void(Future&)> callback) {
-    state_->call_when_done([*this, callback = std::move(callback)]() mutable { callback(*this); });
+    (void)state_->call_when_done(
+        [*this, callback = std::move(callback)]() mutable { callback(*this); });
   }
   std::vector<std::exception_ptr> callback_errors() const { return state_->callback_errors(); }
 

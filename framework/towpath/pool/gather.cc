@@ -1,25 +1,45 @@
 #include "towpath/pool/gather.h"
 
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
 namespace towpath::pool {
 
-void Gathering::watch(FutureState& state, size_t index) {
-  state.call_when_done([self = shared_from_this(), index] {
-    const std::lock_guard lock(self->mutex_);
-    self->done_.push_back(index);
-    self->cv_.notify_one();
+struct Gathering::Inbox {
+  std::mutex mutex;
+  std::condition_variable cv;
+  std::deque<size_t> done;
+};
+
+Gathering::Gathering() : inbox_(std::make_shared<Inbox>()) {}
+
+Gathering::~Gathering() {
+  for (const Watched& each : watched_) each.state->forget(each.callback);
+}
+
+void Gathering::watch(const std::shared_ptr<FutureState>& state, size_t index) {
+  const uint64_t callback = state->call_when_done([inbox = inbox_, index] {
+    const std::lock_guard lock(inbox->mutex);
+    inbox->done.push_back(index);
+    inbox->cv.notify_one();
   });
+  if (callback != 0) watched_.push_back({state, callback});
 }
 
 bool Gathering::next(const Deadline& deadline, size_t& index) {
-  std::unique_lock lock(mutex_);
-  const auto there = [this] { return !done_.empty(); };
+  std::unique_lock lock(inbox_->mutex);
+  const auto there = [this] { return !inbox_->done.empty(); };
+  if (!there() && Engine::of_this_thread() != nullptr) {
+    for (const Watched& each : watched_) each.state->refuse_own_thread();
+  }
   if (deadline.left() == kForever) {
-    cv_.wait(lock, there);
-  } else if (!cv_.wait_for(lock, deadline.left(), there)) {
+    inbox_->cv.wait(lock, there);
+  } else if (!inbox_->cv.wait_for(lock, deadline.left(), there)) {
     return false;
   }
-  index = done_.front();
-  done_.pop_front();
+  index = inbox_->done.front();
+  inbox_->done.pop_front();
   return true;
 }
 

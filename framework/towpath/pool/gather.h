@@ -1,10 +1,7 @@
 #pragma once
-#include <condition_variable>
-#include <deque>
+#include <cstdint>
 #include <iterator>
 #include <memory>
-#include <mutex>
-#include <ranges>
 #include <vector>
 
 #include "towpath/pool/future.h"
@@ -17,17 +14,24 @@ enum class ReturnWhen { kFirstCompleted, kFirstException, kAllCompleted };
 
 namespace pool {
 
-// Indexes of futures in the order in which they become done.
-class Gathering : public std::enable_shared_from_this<Gathering> {
+// Indexes of futures in the order in which they become done. Leaves nothing behind at them.
+class Gathering {
  public:
-  void watch(FutureState& state, size_t index);
-  // The next index; false: none in time.
+  Gathering();
+  Gathering(const Gathering&) = delete;
+  ~Gathering();
+  void watch(const std::shared_ptr<FutureState>& state, size_t index);
+  // The next index; false: none in time. Invalid on the thread of their pool.
   bool next(const Deadline& deadline, size_t& index);
 
  private:
-  std::mutex mutex_;
-  std::condition_variable cv_;
-  std::deque<size_t> done_;
+  struct Inbox;
+  struct Watched {
+    std::shared_ptr<FutureState> state;
+    uint64_t callback;
+  };
+  const std::shared_ptr<Inbox> inbox_;
+  std::vector<Watched> watched_;
 };
 
 }  // namespace pool
@@ -42,11 +46,11 @@ template <class R>
 Waited<R> wait(const std::vector<Future<R>>& futures, ReturnWhen when = ReturnWhen::kAllCompleted,
                Millis timeout = kForever) {
   const Deadline deadline(timeout);
-  const auto gathering = std::make_shared<pool::Gathering>();
-  for (size_t i = 0; i < futures.size(); ++i) gathering->watch(*state_of(futures[i]), i);
+  pool::Gathering gathering;
+  for (size_t i = 0; i < futures.size(); ++i) gathering.watch(state_of(futures[i]), i);
   size_t index = 0;
   for (size_t left = futures.size(); left > 0; --left) {
-    if (!gathering->next(deadline, index)) break;
+    if (!gathering.next(deadline, index)) break;
     if (when == ReturnWhen::kFirstCompleted) break;
     if (when == ReturnWhen::kFirstException && state_of(futures[index])->failed()) break;
   }
@@ -63,7 +67,7 @@ class AsCompleted {
  public:
   AsCompleted(std::vector<Future<R>> futures, Millis timeout)
       : futures_(std::move(futures)), deadline_(timeout), left_(futures_.size()) {
-    for (size_t i = 0; i < futures_.size(); ++i) gathering_->watch(*state_of(futures_[i]), i);
+    for (size_t i = 0; i < futures_.size(); ++i) gathering_.watch(state_of(futures_[i]), i);
   }
 
   struct iterator {
@@ -89,14 +93,14 @@ class AsCompleted {
 
  private:
   void advance() {
-    if (left_ > 0 && !gathering_->next(deadline_, index_)) {
+    if (left_ > 0 && !gathering_.next(deadline_, index_)) {
       throw Timeout("as_completed: futures that are not done in time");
     }
   }
 
   std::vector<Future<R>> futures_;
   Deadline deadline_;
-  std::shared_ptr<pool::Gathering> gathering_ = std::make_shared<pool::Gathering>();
+  pool::Gathering gathering_;
   size_t left_;
   size_t index_ = 0;
 };

@@ -5,12 +5,14 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/log.h"
+#include "towpath/base/write_all.h"
 
 namespace towpath::pool {
 namespace {
 
 // A worker that reads has room; one that is stopped must not stop its pool.
-constexpr Millis kSendPatience{100};
+constexpr Millis kSendPatience{20};
+constexpr size_t kLarge = size_t{1} << 20;
 
 }  // namespace
 
@@ -40,7 +42,7 @@ void Member::define(const Definition& definition) {
   Encoder out;
   encode(out, ToWorker::kDefine);
   encode(out, definition);
-  unsent_.push_back(out.take());
+  queue(out);
   codes_known = definition.number + 1;
 }
 
@@ -66,7 +68,7 @@ void Member::ship(std::deque<Parcel> pieces) {
       deadline_at = std::min(deadline_at, Clock::now() + piece.deadline);
     }
   }
-  unsent_.push_back(out.take());
+  queue(out);
   slate_.open(shipment.head.slot, shipment.head.count);
   tasks_shipped += shipment.head.count;
   shipment.pieces = std::move(pieces);
@@ -77,13 +79,29 @@ void Member::ship(std::deque<Parcel> pieces) {
 void Member::send_pill() {
   Encoder out;
   encode(out, ToWorker::kPill);
-  unsent_.push_back(out.take());
+  queue(out);
+}
+
+void Member::send(Outgoing& message) {
+  if (message.bytes.size() <= kLarge && !message.memory) {
+    connection_.send_bytes(message.bytes, kSendPatience);
+    return;
+  }
+  if (!message.memory) {
+    const size_t size = message.bytes.size();
+    SealedMemory memory = SealedMemory::create("tasks", size);
+    // Written, not mapped and copied: the system refuses where there is no memory, with no SIGBUS.
+    write_all(memory.fd(), message.bytes, "memory of a task");
+    message.memory = std::move(memory);
+    message.bytes = {};
+  }
+  connection_.send(LargeMessage{ToWorker::kLarge, {message.memory.fd()}}, kSendPatience);
 }
 
 bool Member::flush() {
   try {
     while (!unsent_.empty()) {
-      connection_.send_bytes(unsent_.front(), kSendPatience);
+      send(unsent_.front());
       unsent_.pop_front();
     }
   } catch (const Full&) {
@@ -141,6 +159,7 @@ void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<D
     begin = end;
   }
   shipment->received = index;
+  was_of_use_ = true;
   heard_at = Clock::now();
   look_after = Millis{2};
   if ((head.flags & ResultsHead::kEnd) == 0) return;
@@ -209,18 +228,16 @@ std::vector<Parcel> Member::bury(std::vector<Parcel>& out) {
 }
 
 std::optional<Member::Running> Member::running() const {
-  for (const Shipment& shipment : shipments_) {
-    const uint32_t claimed = slate_.claimed(shipment.head.slot);
-    if (claimed == 0) return std::nullopt;
+  // Shipments are worked at in order: of those that were begun, the last.
+  for (auto shipment = shipments_.rbegin(); shipment != shipments_.rend(); ++shipment) {
+    const uint32_t claimed = slate_.claimed(shipment->head.slot);
+    if (claimed == 0) continue;
     const uint32_t index = claimed - 1;
-    if (index < shipment.received) {
-      if (claimed == shipment.head.count) continue;  // that one is done
-      return std::nullopt;
-    }
+    if (index < shipment->received) return std::nullopt;  // that one is done
     uint32_t begin = 0;
-    for (const Parcel& piece : shipment.pieces) {
+    for (const Parcel& piece : shipment->pieces) {
       if (index < begin + piece.count) {
-        return Running{&shipment, &piece, piece.first + (index - begin), index};
+        return Running{&*shipment, &piece, piece.first + (index - begin), index};
       }
       begin += piece.count;
     }

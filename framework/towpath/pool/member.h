@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "towpath/channel/connection.h"
+#include "towpath/memory/sealed_memory.h"
 #include "towpath/pool/parcel.h"
 #include "towpath/pool/slate.h"
 #include "towpath/pool/worker.h"
@@ -71,6 +72,8 @@ class Member {
     uint32_t index = 0;
   };
   std::optional<Running> running() const;
+  // A task of it has come to an end.
+  bool was_of_use() const { return was_of_use_; }
   // When that one will have passed its deadline; max: it has none, none runs.
   Clock::time_point expiry() const;
 
@@ -82,12 +85,20 @@ class Member {
   size_t codes_known = 0;
   uint64_t tasks_shipped = 0;
   uint64_t first_memory = 0;
-  Clock::time_point heard_at = Clock::now();  // or idle since
+  const Clock::time_point made_at = Clock::now();
+  Clock::time_point heard_at = made_at;  // or idle since
   Clock::time_point look_at = Clock::time_point::max();
   Millis look_after{2};
   Clock::time_point deadline_at = Clock::time_point::max();
 
  private:
+  // A message to be sent. A large one goes as memory that the worker maps: it is there at once.
+  struct Outgoing {
+    std::string bytes;
+    SealedMemory memory{};
+  };
+  void send(Outgoing& message);
+  void queue(Encoder& message) { unsent_.push_back({message.take()}); }
   void cut_shipment(Shipment& shipment, uint32_t count, std::vector<Parcel>& out);
 
   uint64_t id_;
@@ -95,9 +106,10 @@ class Member {
   Slate slate_;
   Process process_;
   std::deque<Shipment> shipments_;
-  std::deque<std::string> unsent_;
+  std::deque<Outgoing> unsent_;
   uint32_t next_slot_ = 0;
   uint32_t next_number_ = 0;
+  bool was_of_use_ = false;
 };
 
 }  // namespace towpath::pool

@@ -42,6 +42,9 @@ struct PoolOptions {
   std::optional<Method> method{};  // get_start_method()
   // A worker without a task for so long ends; another starts when there are tasks.
   Millis idle_timeout = kForever;
+  // For what runs at a worker's exit, once it was told to end; then SIGTERM, a second later
+  // SIGKILL.
+  Millis exit_grace{10'000};
   std::string name{};  // "Pool-1"; its workers are "Pool-1#1", "Pool-1#2"
   std::vector<std::pair<std::string, std::string>> env{};  // added to the workers' environment
 };

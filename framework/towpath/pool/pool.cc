@@ -17,7 +17,8 @@ Pool::Pool(PoolOptions options, pool::Engine::Workers workers)
 }
 Pool::Pool(Pool&&) noexcept = default;
 Pool& Pool::operator=(Pool&& other) noexcept {
-  std::swap(engine_, other.engine_);
+  const Pool old(std::move(*this));
+  engine_ = std::move(other.engine_);
   return *this;
 }
 Pool::~Pool() {
@@ -25,8 +26,9 @@ Pool::~Pool() {
 }
 
 std::shared_ptr<pool::FutureState> Pool::submit(pool::Code code, std::string arguments,
-                                                const TaskOptions& task) {
-  auto state = std::make_shared<pool::FutureState>(engine_, 1);
+                                                const TaskOptions& task,
+                                                OutgoingNames::Copies named) {
+  auto state = std::make_shared<pool::FutureState>(engine_, 1, std::move(named));
   pool::Parcel parcel;
   parcel.receiver = state;
   parcel.code = engine_->number_of(code);
@@ -46,8 +48,9 @@ std::shared_ptr<pool::FutureState> Pool::submit_all(pool::Code code, const pool:
   next.deadline = engine_->options().deadline;
   next.retries = engine_->options().retries;
   next.together = chunk > 1;
-  const uint32_t most = chunk > 1 ? static_cast<uint32_t>(chunk) : kParcelTasks;
+  const uint32_t most = chunk > 1 ? pool::tasks_of_chunk(chunk) : kParcelTasks;
   std::vector<pool::Parcel> parcels;
+  OutgoingNames names;
   Encoder arguments;
   const auto put = [&] {
     if (next.count == 0) return;
@@ -60,11 +63,16 @@ std::shared_ptr<pool::FutureState> Pool::submit_all(pool::Code code, const pool:
     if (++next.count >= most || (chunk <= 1 && arguments.bytes().size() >= kParcelBytes)) put();
   }
   put();
-  auto state = std::make_shared<pool::FutureState>(engine_, next.first);
+  auto state = std::make_shared<pool::FutureState>(engine_, next.first, names.take());
   if (parcels.empty()) state->take(0, 0, {}, false);
-  for (pool::Parcel& parcel : parcels) {
-    parcel.receiver = state;
-    engine_->submit(std::move(parcel));
+  try {
+    for (pool::Parcel& parcel : parcels) {
+      parcel.receiver = state;
+      engine_->submit(std::move(parcel));
+    }
+  } catch (...) {
+    state->cancelled = true;  // what is under way is for nobody
+    throw;
   }
   return state;
 }

@@ -70,7 +70,8 @@ Stream::Pull puller(F function, In&& input) {
 //            again, up to `retries` times. Tasks that waited for that worker go to another; results
 //            it had are not lost.
 // Input      map, starmap and imap pull it as results are taken, on the caller's thread: an endless
-//            one is fine. The _async ones read it all at once, before they return.
+//            one is fine; so walk imap's results before close(). (Python reads all input ahead.)
+//            The _async ones read it all at once, before they return.
 // Batches    tasks travel many to a message, as many as take about half a millisecond (measured);
 //            what a worker holds and has not begun goes to one that is idle. `chunk` > 1: so many
 //            neighbours stay together in one worker, unless it gets stuck or dies.
@@ -79,7 +80,10 @@ Stream::Pull puller(F function, In&& input) {
 //            initializer breaks the pool: all tasks fail with its error, submitting throws it.
 //            Closed: after close() or terminate().
 // Threads    any may submit. It has a thread of its own, on which callbacks run.
-// Processes  one. In a child of fork it is nothing.
+// Processes  one. In a child of fork every use is Invalid, and its end nothing.
+// Exits      a worker that was told to end has PoolOptions.exit_grace for it. exit() of this
+// process
+//            terminates the pool.
 // Destructor terminates.
 // Source     Python's multiprocessing.Pool, where a worker's death hangs it, map swallows all
 //            input, a running task can't be ended, and join may never return.
@@ -104,9 +108,10 @@ class Pool {
   auto apply_async(const TaskOptions& task, F function, A&&... args)
       -> Future<ResultOf<F, std::decay_t<A>...>> {
     using R = ResultOf<F, std::decay_t<A>...>;
+    OutgoingNames names;
     Encoder arguments;
     pool::Signature<F>::encode_arguments(arguments, std::forward<A>(args)...);
-    return {submit(pool::Signature<F>::code(+function), arguments.take(), task),
+    return {submit(pool::Signature<F>::code(+function), arguments.take(), task, names.take()),
             [](const pool::FutureState& state) -> R {
               const auto& part = state.parts().front();
               Decoder in(part.outcomes);
@@ -182,7 +187,7 @@ class Pool {
   Pool(PoolOptions options, pool::Engine::Workers workers);
 
   std::shared_ptr<pool::FutureState> submit(pool::Code code, std::string arguments,
-                                            const TaskOptions& task);
+                                            const TaskOptions& task, OutgoingNames::Copies named);
   std::shared_ptr<pool::FutureState> submit_all(pool::Code code, const pool::Stream::Pull& pull,
                                                 size_t chunk);
 

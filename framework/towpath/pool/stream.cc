@@ -13,6 +13,10 @@ constexpr size_t kParcelsAhead = 4;  // of each worker
 
 }  // namespace
 
+uint32_t tasks_of_chunk(size_t chunk) {
+  return static_cast<uint32_t>(std::clamp<size_t>(chunk, 1, kMaxWindow));
+}
+
 // Where outcomes wait until they are taken.
 class Stream::Inbox : public Receiver {
  public:
@@ -72,15 +76,16 @@ Stream::Stream(std::shared_ptr<Engine> engine, Code code, Pull pull, const Limit
       limits_(limits),
       deadline_(limits.timeout),
       code_(engine_->number_of(code)),
-      inbox_(std::make_shared<Inbox>(limits.order)) {}
+      inbox_(std::make_shared<Inbox>(limits.order)),
+      chunk_(tasks_of_chunk(limits.chunk)),
+      parcel_(chunk_) {}
 
 Stream::~Stream() { inbox_->cancelled = true; }
 
 size_t Stream::window() const {
   if (limits_.ahead != 0) return limits_.ahead;
   const auto workers = static_cast<size_t>(engine_->workers());
-  const size_t parcel = std::max<size_t>(parcel_, limits_.chunk);
-  return std::max(std::min(workers * kParcelsAhead * parcel, kMaxWindow), workers * 2 * parcel);
+  return std::max(std::min(workers * kParcelsAhead * parcel_, kMaxWindow), workers * 2 * parcel_);
 }
 
 void Stream::send() {
@@ -93,29 +98,43 @@ void Stream::send() {
   parcel.arguments = arguments_.take();
   parcel.deadline = limits_.task.deadline.value_or(engine_->options().deadline);
   parcel.retries = limits_.task.retries.value_or(engine_->options().retries);
-  parcel.together = limits_.chunk > 1;
-  pending_ = 0;
-  engine_->submit(std::move(parcel));
-  parcel_ = engine_->parcel_size(code_);
-  if (limits_.chunk > 1) {
-    const auto chunk = static_cast<uint32_t>(limits_.chunk);
-    parcel_ = std::max<uint32_t>(1, parcel_ / chunk) * chunk;
+  parcel.together = chunk_ > 1;
+  try {
+    engine_->submit(std::move(parcel));
+  } catch (...) {
+    // It comes out behind the results of what was submitted, as if the input had thrown it.
+    input_error_ = std::current_exception();
+    input_ended_ = true;
+    pulled_ -= pending_;
   }
+  pending_ = 0;
+  parcel_ = std::max<uint32_t>(1, engine_->parcel_size(code_) / chunk_) * chunk_;
+}
+
+// Inputs that may be pulled.
+uint64_t Stream::room() const {
+  const size_t most = window();
+  return most - std::min<uint64_t>(most, pulled_ - used_);
 }
 
 // Pulls as much input as the window allows.
 void Stream::fill() {
   if (input_ended_) return;
-  const size_t most = window();
-  const uint64_t room = most - std::min<uint64_t>(most, pulled_ - used_);
   // Small refills cost more than they are worth, while there is something to go on with.
-  if (room < std::min<uint64_t>(parcel_, most) && inbox_->has(given_)) return;
-  size_t bytes = 0;  // in arguments_
-  for (uint64_t i = 0; i < room; ++i) {
+  if (room() < std::min<uint64_t>(parcel_, window()) && inbox_->has(given_)) return;
+  pull(room());
+  // A chunk that is not whole waits for the rest, while results are to come that make room for it.
+  const bool whole = pending_ % chunk_ == 0 || input_ended_;
+  if (whole || pulled_ - pending_ == given_) send();
+}
+
+void Stream::pull(uint64_t room) {
+  size_t bytes = arguments_.bytes().size();
+  for (uint64_t i = 0; i < room && !input_ended_; ++i) {
     try {
       if (!pull_(arguments_)) {
         input_ended_ = true;
-        break;
+        return;
       }
     } catch (...) {
       input_error_ = std::current_exception();
@@ -124,17 +143,16 @@ void Stream::fill() {
       std::string whole = arguments_.take();
       whole.resize(bytes);
       arguments_.raw(whole);
-      break;
+      return;
     }
     ++pulled_;
     ++pending_;
     bytes = arguments_.bytes().size();
-    if (pending_ >= parcel_ || bytes >= kMaxParcelBytes) {
+    if (pending_ % chunk_ == 0 && (pending_ >= parcel_ || bytes >= kMaxParcelBytes)) {
       send();
       bytes = 0;
     }
   }
-  send();
 }
 
 std::optional<Stream::Outcomes> Stream::next(Millis timeout) {
@@ -142,6 +160,9 @@ std::optional<Stream::Outcomes> Stream::next(Millis timeout) {
   if (given_ == pulled_) {
     if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
     return std::nullopt;
+  }
+  if (engine_->on_own_thread() && !inbox_->has(given_)) {
+    throw Invalid("a callback that waits for other tasks of its pool would wait for ever");
   }
   auto outcomes = inbox_->pop(given_, Deadline(std::min(timeout, deadline_.left())));
   if (!outcomes) throw Timeout("the next result is not there yet");

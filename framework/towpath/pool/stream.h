@@ -14,6 +14,9 @@ namespace towpath::pool {
 
 enum class Order { kInput, kCompletion };
 
+// A chunk of any size, as parcels count.
+uint32_t tasks_of_chunk(size_t chunk);
+
 // Tasks of one function over a stream of inputs: input is pulled as results are taken, never more
 // than a window ahead. Untyped; Results puts types on it.
 //
@@ -50,7 +53,9 @@ class Stream {
  private:
   class Inbox;
   void fill();
+  void pull(uint64_t room);
   void send();
+  uint64_t room() const;
   size_t window() const;
 
   const std::shared_ptr<Engine> engine_;
@@ -59,9 +64,10 @@ class Stream {
   const Deadline deadline_;
   const uint32_t code_;
   const std::shared_ptr<Inbox> inbox_;
+  const uint32_t chunk_;
   Encoder arguments_;
   uint32_t pending_ = 0;  // in arguments_
-  uint32_t parcel_ = 1;   // tasks to a parcel
+  uint32_t parcel_;       // tasks to a parcel
   uint64_t pulled_ = 0;
   uint64_t given_ = 0;  // by next()
   uint64_t used_ = 0;

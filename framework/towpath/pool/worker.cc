@@ -10,6 +10,8 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/memory/mapping.h"
+#include "towpath/memory/sealed_memory.h"
 #include "towpath/process/remote_error.h"
 #include "towpath/process/this_process.h"
 #include "towpath/process/throw_trace.h"
@@ -45,24 +47,22 @@ class Worker {
 
   void run() {
     if (!initialize()) return;
-    for (;;) {
+    for (bool more = true; more;) {
       Connection::Received message = pool_.receive();
-      Decoder in(message.bytes());
-      switch (decode<ToWorker>(in)) {
-        case ToWorker::kDefine:
-          define(decode<Definition>(in));
-          break;
-        case ToWorker::kShipment:
-          run_shipment(in);
-          break;
-        case ToWorker::kPill:
-          return;
+      if (Decoder(message.bytes()).peek() != Decoder::Kind::kArray) {
+        more = obey(message.bytes());
+        continue;
       }
+      const SealedMemory memory =
+          SealedMemory::adopt(UniqueFd(message.as<LargeMessage>().memory.fd));
+      const Mapping mapping(memory.fd(), 0, memory.size(), Mapping::Access::kRead);
+      more = obey({mapping.bytes().data(), mapping.bytes().size()});
     }
   }
 
  private:
   bool initialize();
+  bool obey(std::string_view message);
   void define(const Definition& definition);
   void run_shipment(Decoder& in);
   void run_task(const KnownCode& code, Decoder& in);
@@ -104,6 +104,24 @@ bool Worker::initialize() {
   }
   send({.kind = ResultsHead::kReady, .memory = resident_bytes()}, {});
   return true;
+}
+
+// False: that was the pill.
+bool Worker::obey(std::string_view message) {
+  Decoder in(message);
+  switch (decode<ToWorker>(in)) {
+    case ToWorker::kDefine:
+      define(decode<Definition>(in));
+      return true;
+    case ToWorker::kShipment:
+      run_shipment(in);
+      return true;
+    case ToWorker::kPill:
+      return false;
+    case ToWorker::kLarge:
+      break;
+  }
+  throw Invalid("a pool's message is of no known kind");
 }
 
 void Worker::define(const Definition& definition) {

@@ -11,6 +11,7 @@
 //
 //   pool ── define (number, code) ──────────────────▶ worker   before the first task of that code
 //   pool ── shipment (slot, code, count, arguments) ▶ worker
+//   pool ── large (descriptor) ─────────────────────▶ worker   one of these, in memory of its own
 //   pool ── pill ───────────────────────────────────▶ worker   finish and exit
 //   pool ◀── ready, or failed (RemoteTrace) ───────── worker   after the initializer
 //   pool ◀── results (ResultsHead, outcomes) ──────── worker
@@ -19,7 +20,13 @@
 
 namespace towpath::pool {
 
-enum class ToWorker : uint8_t { kDefine, kShipment, kPill };
+enum class ToWorker : uint8_t { kDefine, kShipment, kPill, kLarge };
+
+struct LargeMessage {
+  ToWorker kind = ToWorker::kLarge;
+  Descriptor memory;  // all of it is the message
+  TOWPATH_FIELDS(kind, memory)
+};
 
 struct Definition {
   uint32_t number = 0;
