@@ -34,10 +34,11 @@ ValueLock::Guard ValueLock::guard(const TypedMemory& memory, Millis timeout) {
 void write_shared(Encoder& out, const TypedMemory& memory, const ValueLock& lock) {
   out.array(2);
   out.string(memory.handle().text());
+  OutgoingNames::note(memory);
   if (memory.lock() && memory.handle() == lock.handle()) {
     out.nil();
   } else {
-    out.string(lock.handle().text());
+    encode(out, lock);
   }
 }
 
@@ -45,7 +46,7 @@ std::pair<TypedMemory, ValueLock> read_shared(Decoder& in, const TypedMemory::Ty
   in.array(2);
   TypedMemory memory = TypedMemory::open(type, Handle::parse(in.string()));
   if (in.peek() != Decoder::Kind::kNil) {
-    ValueLock lock = ValueLock::open(Handle::parse(in.string()));
+    auto lock = decode<ValueLock>(in);
     return {std::move(memory), std::move(lock)};
   }
   in.nil();
