@@ -9,12 +9,9 @@
 namespace towpath {
 namespace {
 
-const std::string kRoot = "/sys/fs/cgroup";
-
-// The folder of this process in the hierarchy that `controller` names ("" for v2), from
-// /proc/self/cgroup.
-std::string cgroup_path(const std::string& controller) {
-  std::ifstream file("/proc/self/cgroup");
+// The folder of this process in the hierarchy that `controller` names ("" for v2); "" for its root.
+std::string cgroup_path(const CgroupFiles& files, const std::string& controller) {
+  std::ifstream file(files.own);
   std::string line;
   while (std::getline(file, line)) {  // "3:cpu,cpuacct:/path", or "0::/path" for v2
     const size_t first = line.find(':');
@@ -26,24 +23,26 @@ std::string cgroup_path(const std::string& controller) {
       if (name == controller) return line.substr(second + 1);
     }
   }
-  return "/";
+  return "";
 }
 
 }  // namespace
 
-double least_cgroup_limit(const std::string& controller, const std::vector<std::string>& roots,
+double least_cgroup_limit(const CgroupFiles& files, const std::string& controller,
+                          const std::vector<std::string>& roots,
                           const std::function<double(const std::string& folder)>& limit_of) {
   const auto least_of = [&limit_of](const std::string& root, std::string path) {
     double least = limit_of(root);
-    while (path.size() > 1) {
+    while (path.size() > 1 && path.front() == '/') {
       least = std::min(least, limit_of(root + path));
       path.resize(path.rfind('/'));
     }
     return least;
   };
-  double least = least_of(kRoot, cgroup_path(""));
+  double least = least_of(files.root, cgroup_path(files, ""));
   for (const std::string& root : roots) {
-    least = std::min(least, least_of(format("{}/{}", kRoot, root), cgroup_path(controller)));
+    least = std::min(least,
+                     least_of(format("{}/{}", files.root, root), cgroup_path(files, controller)));
   }
   return least;
 }

@@ -7,8 +7,6 @@
 #include <fstream>
 #include <string>
 
-#include "towpath/base/cgroup.h"
-
 namespace towpath {
 namespace {
 
@@ -23,10 +21,10 @@ double limit_of(const std::string& folder) {
 
 }  // namespace
 
-uint64_t memory_size() {
+uint64_t memory_size(const CgroupFiles& files) {
   const auto ram = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
                    static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  const double limit = least_cgroup_limit("memory", {"memory"}, limit_of);
+  const double limit = least_cgroup_limit(files, "memory", {"memory"}, limit_of);
   return limit < static_cast<double>(ram) ? static_cast<uint64_t>(limit) : ram;
 }
 
