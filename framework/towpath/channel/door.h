@@ -27,8 +27,10 @@ class Listener::Door {
   uint64_t refused_ = 0;
 };
 
-// How long one who comes in may take to say who it is; the next one waits meanwhile.
+// How long one who comes in may take to say who it is. Others are let in meanwhile; but so many are
+// at the door at a time, and the rest wait outside.
 inline constexpr Millis kGreeting{5'000};
+inline constexpr size_t kAtDoor = 64;
 
 // A local one of this program's, for this user alone.
 std::string new_address();

@@ -2,8 +2,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <span>
+#include <vector>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -74,21 +77,31 @@ class LocalDoor final : public Listener::Door {
 
   std::optional<Connection> accept(const Deadline& deadline) override {
     for (;;) {
-      if (closed_) throw Closed(format("the listener at {} is closed", address_));
-      if (!wait_readable(listening_.get(), deadline.left())) return std::nullopt;
-      const UniqueFd socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (!socket) {
-        if (errno == EINVAL) throw Closed(format("the listener at {} is closed", address_));
-        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) continue;
-        throw_errno(format("accept4({})", address_));
+      if (closed_) {
+        guests_.clear();
+        throw Closed(format("the listener at {} is closed", address_));
       }
-      try {
-        Connection connection = greet(socket.get());
-        last_accepted_ = format("pid {}", peer_of(socket.get()).pid);
-        return connection;
-      } catch (const Error&) {
-        ++refused_;  // it died, or is none of ours: nothing that a server should end by
+      std::vector<int> fds{guests_.size() < kAtDoor ? listening_.get() : -1};
+      Millis patience = deadline.left();
+      for (const Guest& guest : guests_) {
+        fds.push_back(guest.socket.get());
+        patience = std::min(patience, guest.patience.left());
       }
+      const std::vector<size_t> ready = wait(std::span<const int>(fds), patience);
+      if (closed_) continue;
+      if (ready.empty() && deadline.passed()) return std::nullopt;
+      std::optional<Connection> connection;
+      size_t number = 0;
+      std::erase_if(guests_, [&](const Guest& guest) {
+        const bool speaks = std::ranges::find(ready, ++number) != ready.end();
+        if (speaks && connection) return false;  // the next time
+        if (!speaks && !guest.patience.passed()) return false;
+        if (speaks) connection = answer(guest);
+        if (!speaks || !connection) ++refused_;
+        return true;
+      });
+      if (!ready.empty() && ready.front() == 0) let_one_near();
+      if (connection) return connection;
     }
   }
 
@@ -99,22 +112,55 @@ class LocalDoor final : public Listener::Door {
   }
 
  private:
-  Connection greet(int socket) {
-    const auto refuse = [socket](const std::string& why) {
-      send_packet(socket, to_bytes(Entrance{why, {}, {}}), {}, kGreeting);
-      throw AuthenticationError(why);
-    };
-    if (peer_of(socket).uid != ::geteuid()) refuse("the listener belongs to another user");
-    const Challenge challenge{kVersion, !key_.empty(), random_bytes(kNonce)};
-    send_packet(socket, to_bytes(challenge), {}, kGreeting);
-    const auto packet = receive_packet(socket, kGreeting);
+  // One who has come near and was asked who it is.
+  struct Guest {
+    PrivateFd socket;
+    Challenge challenge;
+    Deadline patience{kGreeting};
+  };
+
+  void let_one_near() {
+    UniqueFd socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!socket) {
+      // EINVAL: it was closed meanwhile.
+      if (errno == EINVAL || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
+      throw_errno(format("accept4({})", address_));
+    }
+    try {
+      if (peer_of(socket.get()).uid != ::geteuid())
+        refuse(socket.get(), "the listener belongs to another user");
+      Challenge challenge{kVersion, !key_.empty(), random_bytes(kNonce)};
+      send_packet(socket.get(), to_bytes(challenge), {}, Millis{0});
+      guests_.push_back({PrivateFd(std::move(socket)), std::move(challenge)});
+    } catch (const Error&) {
+      ++refused_;  // it died, or is none of ours: nothing that a server should end by
+    }
+  }
+
+  // None: it was turned away, or has died.
+  std::optional<Connection> answer(const Guest& guest) {
+    try {
+      Connection connection = let_in(guest.socket.get(), guest.challenge);
+      last_accepted_ = format("pid {}", peer_of(guest.socket.get()).pid);
+      return connection;
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+
+  [[noreturn]] static void refuse(int socket, const std::string& why) {
+    send_packet(socket, to_bytes(Entrance{why, {}, {}}), {}, Millis{0});
+    throw AuthenticationError(why);
+  }
+
+  Connection let_in(int socket, const Challenge& challenge) {
+    const auto packet = receive_packet(socket, Millis{0});
     if (!packet) throw Timeout("a client does not answer");
     const auto answer = from_bytes<Answer>(packet->bytes);
-    if (answer.keyed && key_.empty()) refuse("the client has a key, the listener has none");
-    if (!answer.keyed && !key_.empty()) refuse("the listener wants a key");
-    if (!same_secret(answer.proof, proof_of("client", key_, challenge.nonce, answer.nonce))) {
-      refuse("the key is wrong");
-    }
+    if (answer.keyed && key_.empty()) refuse(socket, "the client has a key, the listener has none");
+    if (!answer.keyed && !key_.empty()) refuse(socket, "the listener wants a key");
+    if (!same_secret(answer.proof, proof_of("client", key_, challenge.nonce, answer.nonce)))
+      refuse(socket, "the key is wrong");
     auto [mine, its] = Pipe();
     Entrance entrance;
     entrance.proof = proof_of("listener", key_, challenge.nonce, answer.nonce);
@@ -123,7 +169,7 @@ class LocalDoor final : public Listener::Door {
     const std::vector<UniqueFd> fds = descriptors.take();
     std::vector<int> numbers;
     for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
-    send_packet(socket, to_bytes(entrance), numbers, kGreeting);
+    send_packet(socket, to_bytes(entrance), numbers, Millis{0});
     return std::move(mine);
   }
 
@@ -131,6 +177,7 @@ class LocalDoor final : public Listener::Door {
   const std::string key_;
   std::string path_;
   PrivateFd listening_;
+  std::vector<Guest> guests_;  // whoever came first
   std::atomic<bool> closed_ = false;
 };
 

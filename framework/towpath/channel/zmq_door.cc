@@ -3,8 +3,10 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "towpath/base/error.h"
@@ -99,19 +101,29 @@ class ZmqDoor final : public Listener::Door {
   }
   // A copy that fork made is not the listener.
   ~ZmqDoor() override {
-    if (owner_ == ::getpid() && !path_.empty()) ::unlink(path_.c_str());
+    if (owner_ != ::getpid()) return;
+    if (!path_.empty()) ::unlink(path_.c_str());
+    for (const Guest& guest : guests_) turn_away(guest);
   }
 
   std::optional<Connection> accept(const Deadline& deadline) override {
     for (;;) {
-      if (closed_) throw Closed(format("the listener at {} is closed", address_));
+      if (closed_) {
+        for (const Guest& guest : std::exchange(guests_, {})) turn_away(guest);
+        throw Closed(format("the listener at {} is closed", address_));
+      }
       while (monitor_.next() != 0) ++refused_;
-      if (auto connection = greet()) return connection;
-      const bool awake = await({{door_.handle(), 0, ZMQ_POLLIN, 0},
-                                {monitor_.handle(), 0, ZMQ_POLLIN, 0},
-                                {nullptr, wake_.get(), ZMQ_POLLIN, 0}},
-                               deadline);
-      if (!awake) return std::nullopt;
+      greet();
+      if (auto connection = let_in()) return connection;
+      std::vector<zmq_pollitem_t> items{{monitor_.handle(), 0, ZMQ_POLLIN, 0},
+                                        {nullptr, wake_.get(), ZMQ_POLLIN, 0}};
+      if (guests_.size() < kAtDoor) items.push_back({door_.handle(), 0, ZMQ_POLLIN, 0});
+      Millis patience = deadline.left();
+      for (const Guest& guest : guests_) {
+        items.push_back({nullptr, guest.line.fileno(), ZMQ_POLLIN, 0});
+        patience = std::min(patience, guest.patience.left());
+      }
+      if (!await(std::move(items), Deadline(patience)) && deadline.passed()) return std::nullopt;
     }
   }
 
@@ -128,10 +140,21 @@ class ZmqDoor final : public Listener::Door {
     socket.bind(address);
   }
 
-  // Those who are at the door, one after another; nullopt: nobody.
-  std::optional<Connection> greet() {
+  // One who was told where its PAIR is, and is to come there.
+  struct Guest {
+    Connection line;
+    std::string token;
     std::string peer;
-    while (const auto from = door_.receive()) {
+    std::string path;  // of the PAIR; empty: none
+    Deadline patience{kGreeting};
+  };
+
+  // Those who are at the door.
+  void greet() {
+    std::string peer;
+    while (guests_.size() < kAtDoor) {
+      const auto from = door_.receive();
+      if (!from) return;
       if (!from->more_follow) continue;
       auto body = door_.receive(&peer);
       bool alone = body && !body->more_follow;
@@ -143,17 +166,14 @@ class ZmqDoor final : public Listener::Door {
         if (!alone || from_bytes<Hello>(body->bytes).version != kVersion) {
           throw Invalid("not a Client of this version of Towpath");
         }
-        Connection connection = let_in(from->bytes);
-        last_accepted_ = peer.empty() ? "local" : peer;
-        return connection;
+        welcome(from->bytes, peer.empty() ? "local" : peer);
       } catch (const Error&) {
         ++refused_;  // it died, or is none of ours: nothing that a server should end by
       }
     }
-    return std::nullopt;
   }
 
-  Connection let_in(const std::string& identity) {
+  void welcome(const std::string& identity, std::string peer) {
     PumpSockets sockets;
     sockets.in = std::make_unique<ZmqSocket>(ZMQ_PAIR);
     set_up_for_connection(*sockets.in);
@@ -169,17 +189,37 @@ class ZmqDoor final : public Listener::Door {
     }
     const Welcome welcome{sockets.in->endpoint(), random_bytes(32)};
     sockets.bound_in = welcome.endpoint;
-    Connection connection(std::make_unique<ZmqLink>(std::move(sockets)));
-    std::string token;
-    try {
-      if (door_.send(identity, true) != ZmqSocket::Sent::kYes) throw Closed("the client is gone");
+    guests_.push_back({Connection(std::make_unique<ZmqLink>(std::move(sockets))), welcome.token,
+                       std::move(peer), std::move(private_path)});
+    if (door_.send(identity, true) == ZmqSocket::Sent::kYes) {
       door_.send(to_bytes(welcome), false);
-      token = connection.recv_bytes(kGreeting);
-    } catch (const Error&) {
-      if (!private_path.empty()) ::unlink(private_path.c_str());
-      throw;
+    } else {
+      turn_away(guests_.back());
+      guests_.pop_back();
     }
-    if (!same_secret(token, welcome.token)) throw AuthenticationError("a stranger at a PAIR");
+  }
+
+  void turn_away(const Guest& guest) {
+    if (!guest.path.empty()) ::unlink(guest.path.c_str());
+    ++refused_;
+  }
+
+  // The first who has come to its PAIR; none: nobody has.
+  std::optional<Connection> let_in() {
+    std::optional<Connection> connection;
+    std::erase_if(guests_, [&](Guest& guest) {
+      if (connection) return false;  // the next time
+      try {
+        if (!guest.line.poll() && !guest.patience.passed()) return false;
+        if (!same_secret(guest.line.recv_bytes(Millis{0}), guest.token))
+          throw AuthenticationError("a stranger at a PAIR");
+        last_accepted_ = guest.peer;
+        connection = std::move(guest.line);
+      } catch (const Error&) {
+        turn_away(guest);
+      }
+      return true;
+    });
     return connection;
   }
 
@@ -191,6 +231,7 @@ class ZmqDoor final : public Listener::Door {
   // Not those who hung up before they said anything.
   ZmqMonitor monitor_{door_, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH};
   UniqueFd wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  std::vector<Guest> guests_;  // whoever came first
   std::atomic<bool> closed_ = false;
 };
 
