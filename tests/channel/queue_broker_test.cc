@@ -204,6 +204,39 @@ TEST_CASE("QueueBroker: putters pause while the items take too much memory") {
   CHECK_FALSE(stage.heard.all[kB].paused);
 }
 
+TEST_CASE("QueueBroker: who goes on putting in spite of a pause is Invalid") {
+  Stage stage;
+  const uint64_t each = uint64_t{16} << 20;
+  std::string bytes;
+  ItemRun::append(bytes, std::string(each - ItemRun::kHead, 'x'));
+  const auto memory = std::make_shared<const std::string>(std::move(bytes));
+  const auto put = [&](uint64_t total) {
+    for (uint64_t done = 0; done < total; done += each) {
+      stage.broker.put(kA, ItemRun(memory, *memory, 1, 0));
+      stage.broker.settle();
+    }
+  };
+  put(uint64_t{1} << 30);
+  CHECK_FALSE(stage.heard.all[kA].paused);
+  put(each);
+  CHECK(stage.heard.all[kA].paused);
+  put(QueueBroker::kMaxBehindPause);  // that may have been on its way
+  CHECK_THROWS_AS(put(each), Invalid);
+  stage.broker.put(kB, ItemRun(memory, *memory, 1, 0));
+}
+
+TEST_CASE("QueueBroker: who asks again and again without an answer is Invalid") {
+  Stage stage({.maxsize = 1});
+  stage.broker.ask_room(kA, 1, 0);
+  stage.broker.settle();
+  stage.broker.put(kA, run_of(0, 1));
+  for (uint64_t i = 0; i < QueueBroker::kMaxQuestions; ++i) stage.broker.ask_room(kB, 1, 0);
+  CHECK_THROWS_AS(stage.broker.ask_room(kB, 1, 0), Invalid);
+  stage.broker.ask_room(kC, 1, 0);
+  for (uint64_t i = 0; i < QueueBroker::kMaxQuestions; ++i) stage.broker.want(kB, 1, 1, i + 1);
+  CHECK_THROWS_AS(stage.broker.want(kB, 1, 1, 1), Invalid);
+}
+
 TEST_CASE("QueueBroker: shut down it gives what there is and then says the end") {
   Stage stage;
   stage.broker.put(kA, run_of(0, 1));

@@ -236,6 +236,7 @@ namespace {
 struct Clients {
   std::mutex mutex;
   pid_t owner = ::getpid();
+  bool watches_exit = false;  // in a child of fork as well
   std::vector<std::shared_ptr<HubClient>> all;
 
   static Clients& get() {
@@ -262,12 +263,17 @@ std::shared_ptr<HubClient> hub_client(uint64_t number) {
   if (number != 0) {
     if (auto client = known(number)) return client;
   }
+  // Those of hubs that have ended, whose queues are no more.
+  std::erase_if(clients.all, [](const std::shared_ptr<HubClient>& it) {
+    return it.use_count() == 1 && it->is_over();
+  });
   const HubPlace place = number == 0 ? running_hub() : known_hub(number);
   if (auto client = known(place.number)) return client;
   auto client = std::make_shared<HubClient>(place);
   // Behind the first socket, so that this is done before ZeroMQ's own end at exit.
-  if (clients.all.empty() && std::atexit(&HubClient::finish_all) != 0)
+  if (!clients.watches_exit && std::atexit(&HubClient::finish_all) != 0)
     throw Unsupported("atexit: no room for another function");
+  clients.watches_exit = true;
   clients.all.push_back(client);
   return client;
 }

@@ -49,6 +49,11 @@ class HubClient {
   // ── With the mutex held ──
 
   bool ended() const { return !end_.empty(); }
+  // Without the mutex: the hub will say nothing more.
+  bool is_over() {
+    const std::lock_guard lock(mutex_);
+    return is_over_;
+  }
   // Closed. While the process exits only for the thread that does so: others had better stay where
   // they are than throw.
   [[noreturn]] void throw_ended(std::unique_lock<std::mutex>& lock, const char* what,

@@ -73,8 +73,10 @@ uint64_t QueueBroker::free_room() const {
 }
 
 void QueueBroker::ask_room(Peer peer, uint64_t count, Token token) {
-  party(peer);
+  Party& it = party(peer);
   if (options_.maxsize == 0 || count == 0) throw Invalid("room is asked for where there is enough");
+  if (it.rooms_asked >= kMaxQuestions) throw Invalid("room is asked for again and again");
+  ++it.rooms_asked;
   room_line_.push_back({peer, count, token});
 }
 
@@ -90,6 +92,10 @@ void QueueBroker::room_returned(Peer peer, uint64_t count) {
 
 void QueueBroker::put(Peer peer, ItemRun run) {
   Party& it = party(peer);
+  if (paused_) {
+    it.behind_pause += run.bytes().size();
+    if (it.behind_pause > kMaxBehindPause) throw Invalid("items are put in spite of a pause");
+  }
   if (options_.maxsize != 0) {
     if (run.count() > it.room) throw Invalid("items are put that there is no room for");
     it.room -= run.count();
@@ -124,11 +130,14 @@ void QueueBroker::serve_room() {
       if (room_asked_back_ > 0) return;
       // Those behind the first who can't wait are not to wait for it.
       std::erase_if(room_line_, [this](const RoomAsked& other) {
-        if (other.token != 0) port_.room(other.peer, 0, other.token);
-        return other.token != 0;
+        if (other.token == 0) return false;
+        port_.room(other.peer, 0, other.token);
+        --party(other.peer).rooms_asked;
+        return true;
       });
       return;
     }
+    --party(asked.peer).rooms_asked;
     room_line_.pop_front();
   }
 }
@@ -147,7 +156,8 @@ void QueueBroker::check_memory() {
   const bool pause = paused_ ? bytes_ > options_.max_bytes / 4 * 3 : bytes_ > options_.max_bytes;
   if (pause == paused_) return;
   paused_ = pause;
-  for (const auto& [peer, party] : parties_) {
+  for (auto& [peer, party] : parties_) {
+    party.behind_pause = 0;
     if (party.present) port_.pause(peer, pause);
   }
 }
@@ -159,6 +169,7 @@ void QueueBroker::want(Peer peer, uint64_t count, uint64_t waiting, Token token)
   it.waiting = waiting;
   if (waiting == 0) it.promised = 0;
   if (token != 0) {
+    if (it.now.size() >= kMaxQuestions) throw Invalid("items are asked for again and again");
     it.now.push_back(token);
     it.wants = std::max(it.wants, count);
   } else {

@@ -25,6 +25,8 @@ namespace towpath {
 //            never pass maxsize, but for items that come back from the dead.
 // Peers      a number each; any peer may put and get. What a peer says after leave() is not for
 //            here.
+// Memory     of a peer that keeps to nothing: what it puts kMaxBehindPause bytes after it was told
+//            to pause is Invalid, and so is what it asks when kMaxQuestions of it wait for answers.
 // Errors     Invalid: a peer says what no peer says. It is as if it had not.
 class QueueBroker {
  public:
@@ -37,6 +39,9 @@ class QueueBroker {
     uint64_t max_bytes = uint64_t{1} << 30;  // of all items: putters pause there
   };
   static constexpr uint64_t kAhead = uint64_t{1} << 20;
+  // More than a client can have on its way when it hears of the pause: see HubClient.
+  static constexpr uint64_t kMaxBehindPause = uint64_t{256} << 20;
+  static constexpr uint64_t kMaxQuestions = 65'536;  // of one peer; each is a thread that waits
 
   struct Status {
     uint64_t size = 0;        // items that nobody got
@@ -103,7 +108,9 @@ class QueueBroker {
     // As a putter.
     uint64_t room = 0;
     bool room_asked_back = false;
-    bool room_kept = false;  // it was asked, and its threads are about to use what it kept
+    bool room_kept = false;     // it was asked, and its threads are about to use what it kept
+    uint64_t rooms_asked = 0;   // places in room_line_
+    uint64_t behind_pause = 0;  // bytes
     // As a getter.
     uint64_t wants = 0;
     uint64_t waiting = 0;

@@ -1,9 +1,12 @@
 #include "towpath/channel/queue_hub.h"
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
+#include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -29,6 +32,9 @@ namespace {
 constexpr Millis kLook{1};
 constexpr Millis kLastWords{1'000};
 constexpr size_t kLargeMessage = size_t{1} << 20;
+// Messages that are dealt with before anybody is answered: who sends without end holds up nobody.
+constexpr int kRound = 1'000;
+constexpr size_t kRoundBytes = size_t{64} << 20;
 constexpr size_t kHead = sizeof(uint64_t);  // of a message: how many the hub has dealt with
 
 using Peer = QueueBroker::Peer;
@@ -123,6 +129,7 @@ struct QueueHub::State {
 
   Router router;
   Peer last_peer = 0;
+  uint64_t unknown = 0;                                      // messages of nobody's
   std::map<std::string, std::unique_ptr<Client>> clients;    // by identity
   std::map<std::string, std::unique_ptr<OpenQueue>> queues;  // by handle
   std::vector<OpenQueue*> touched;
@@ -139,6 +146,7 @@ struct QueueHub::State {
   void answer();
   void watch_dying();
   void sweep();
+  bool hear_round();
   Millis rest() const;
 };
 
@@ -152,9 +160,12 @@ void QueueHub::State::meet(const std::string& identity, std::string_view message
   const Holder process = first->record.number;
   const auto pid = static_cast<pid_t>(number_of(process));
   client->pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  const int error = client->pidfd ? 0 : errno;
+  Client& met = *clients.emplace(identity, std::move(client)).first->second;
   // Behind that: the number can have been given to another process.
-  if (!client->pidfd || process_ended(process)) client->dying.emplace(kLastWords);
-  clients.emplace(identity, std::move(client));
+  if (!met.pidfd || process_ended(process)) met.dying.emplace(kLastWords);
+  if (error == EMFILE || error == ENFILE)
+    refuse(met, format("no more processes can use it: {}", std::strerror(error)));
 }
 
 void QueueHub::State::hear(Message message) {
@@ -165,7 +176,9 @@ void QueueHub::State::hear(Message message) {
       it = clients.find(message.from);
     }
   } catch (const Invalid& error) {
-    log(Level::kError, format("hub: {}", error.what()));
+    // Not each of a flood.
+    if (std::has_single_bit(++unknown))
+      log(Level::kError, format("hub: {} (such messages: {})", error.what(), unknown));
     return;
   }
   Client& client = *it->second;
@@ -216,15 +229,15 @@ OpenQueue& QueueHub::State::queue_of(Client& client, const HubRecord& record) {
 
 void QueueHub::State::join(Client& client, const HubRecord& record, std::string_view handle) {
   if (record.queue > client.queues.size()) throw Invalid("a client leaves out a queue's number");
+  const std::string path = Handle::parse(handle).path();
   auto& queue = queues[std::string(handle)];
   if (queue == nullptr) {
     queue = std::make_unique<OpenQueue>(
-        Handle::parse(handle).path(),
-        QueueBroker::Options{.maxsize = record.number, .joinable = record.other != 0});
+        path, QueueBroker::Options{.maxsize = record.number, .joinable = record.other != 0});
   }
   queue->replies.add(client, record.queue);
   queue->broker.join(client.number);
-  client.queues.resize(std::max<size_t>(client.queues.size(), record.queue + 1));
+  client.queues.resize(std::max<size_t>(client.queues.size(), size_t{record.queue} + 1));
   client.queues[record.queue] = queue.get();
 }
 
@@ -317,6 +330,18 @@ void QueueHub::State::watch_dying() {
   }
 }
 
+// True: there may be more.
+bool QueueHub::State::hear_round() {
+  size_t bytes = 0;
+  for (int i = 0; i < kRound && bytes < kRoundBytes; ++i) {
+    auto message = router.receive();
+    if (!message) return false;
+    bytes += message->bytes.size();
+    hear(std::move(*message));
+  }
+  return true;
+}
+
 // How long there is nothing to do but wait.
 Millis QueueHub::State::rest() const {
   const bool some_die =
@@ -329,12 +354,12 @@ QueueHub::~QueueHub() = default;
 
 void QueueHub::run() {
   State& s = *state_;
-  for (;;) {
+  for (bool more = false;;) {
     std::vector<int> fds{s.router.fd()};
     for (const auto& [identity, client] : s.clients)
       fds.push_back(client->dying ? -1 : client->pidfd.get());
-    const std::vector<size_t> ready = wait(std::span<const int>(fds), s.rest());
-    while (auto message = s.router.receive()) s.hear(std::move(*message));
+    const std::vector<size_t> ready = wait(std::span<const int>(fds), more ? Millis{0} : s.rest());
+    more = s.hear_round();
     const bool some_ended = !ready.empty() && ready.back() > 0;
     if (some_ended || s.rest() != kForever) s.watch_dying();
     s.settle();
@@ -343,6 +368,11 @@ void QueueHub::run() {
 }
 
 void serve_queues(const std::string& address, const std::function<void()>& ready) {
+  // Two for each client; ZeroMQ aborts a process that has none left for a connection.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) throw_errno("getrlimit(RLIMIT_NOFILE)");
+  files.rlim_cur = files.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) throw_errno("setrlimit(RLIMIT_NOFILE)");
   QueueHub hub(address);
   ready();
   hub.run();
