@@ -278,6 +278,43 @@ TEST_CASE("Queue: an object that is closed is Closed and other copies are not") 
   CHECK(copy.get() == 1);
 }
 
+TEST_CASE("Queue: nothing can be done with an object that is closed") {
+  const Transport transport = GENERATE(from_range(transports()));
+  JoinableQueue<int> queue({.maxsize = 3, .transport = transport});
+  const JoinableQueue<int> copy = queue;
+  queue.put(1);
+  queue.get();
+  queue.close();
+  CHECK_THROWS_WITH(queue.task_done(), Catch::Contains("task_done") && Catch::Contains("closed"));
+  CHECK_THROWS_AS(queue.task_done(), Closed);
+  CHECK_THROWS_AS(queue.join(), Closed);
+  CHECK_THROWS_AS(queue.join(kNow), Closed);
+  CHECK_THROWS_AS(queue.poll(), Closed);
+  CHECK_THROWS_AS(queue.poll(kForever), Closed);
+  CHECK_THROWS_AS(queue.empty(), Closed);
+  CHECK_THROWS_AS(queue.full(), Closed);
+  CHECK_THROWS_AS(queue.shutdown(), Closed);
+  CHECK_THROWS_AS(queue.flush(), Closed);
+  CHECK_THROWS_AS(queue.fileno(), Closed);
+  CHECK_THROWS_AS(queue.put_nowait(2), Closed);
+  CHECK_THROWS_AS(queue.put_bytes("2"), Closed);
+  CHECK_THROWS_AS(queue.get_nowait(), Closed);
+  CHECK_THROWS_AS(queue.receive(), Closed);
+  CHECK_THROWS_AS(to_bytes(queue), Closed);  // nor can it be sent
+  // It is not shut down, and what was got is not done.
+  JoinableQueue<int> other = copy;
+  other.put(2);
+  CHECK_FALSE(other.join(kNow));
+  other.task_done();
+  CHECK(other.get(kSoon) == 2);
+  other.task_done();
+  CHECK(other.join(kSoon));
+  SimpleQueue<int> simple(transport);
+  simple.close();
+  CHECK_THROWS_AS(simple.put(1), Closed);
+  CHECK_THROWS_AS(simple.get(), Closed);
+}
+
 TEST_CASE("Queue: shut down it gives what is in it and takes no more") {
   const Transport transport = GENERATE(from_range(transports()));
   Queue<int> queue({.maxsize = 1, .transport = transport});
