@@ -8,6 +8,7 @@
 #include <set>
 
 #include "helpers.h"
+#include "towpath/sync/event.h"
 
 using namespace towpath;
 
@@ -38,6 +39,12 @@ std::string fresh_path(const char* name) {
                            (std::string("towpath-") + name + "-" + std::to_string(::getpid()));
   std::filesystem::remove_all(path);
   return path;
+}
+
+// Another text of the same size.
+std::string swapped(std::string text, int i) {
+  text.front() = static_cast<char>('b' + i);
+  return text;
 }
 
 int64_t slow_square(int64_t x) {
@@ -139,6 +146,89 @@ TEST_CASE("Pool: random kills under load leave every task with one outcome") {
   CHECK(next == 300'000);
   pool.close();
   CHECK(pool.join(kSoon));
+}
+
+TEST_CASE("Pool: workers killed while large arguments and results travel cost their own task") {
+  Pool pool(2);
+  std::mt19937 random(4712);
+  constexpr size_t kSize = 10'000'000;
+  constexpr int kTasks = 40;
+  const std::string argument(kSize, 'a');
+  std::vector<Future<std::string>> futures;
+  for (int i = 0; i < kTasks; ++i) futures.push_back(pool.apply_async(swapped, argument, i));
+  pool.close();
+  // In the midst of their travels, or not: a pid that is gone already is nobody's.
+  int kills = 0;
+  for (; kills < 20 && !pool.join(Millis{random() % 15}); ++kills) {
+    const auto workers = pool.processes();
+    if (!workers.empty()) ::kill(workers[random() % workers.size()].pid, SIGKILL);
+  }
+  int done = 0, died = 0;
+  for (int i = 0; i < kTasks; ++i) {
+    try {
+      const std::string result = futures[static_cast<size_t>(i)].get(kSoon);
+      REQUIRE(result.size() == kSize);
+      REQUIRE(result.front() == static_cast<char>('b' + i));
+      REQUIRE(result.back() == 'a');
+      ++done;
+    } catch (const WorkerDied& error) {
+      CHECK(error.signal() == SIGKILL);
+      CHECK(error.task() == i);
+      ++died;
+    }
+  }
+  CHECK(pool.join(kSoon));
+  CHECK(done + died == kTasks);
+  CHECK(died <= kills);
+  CHECK(pool.processes().empty());
+}
+
+TEST_CASE("Pool: a task whose worker is killed in the midst of large results is tried again") {
+  Pool pool(PoolOptions{.workers = 2, .retries = 1'000});
+  std::mt19937 random(4713);
+  const std::string argument(10'000'000, 'a');
+  std::vector<Future<std::string>> futures;
+  for (int i = 0; i < 20; ++i) futures.push_back(pool.apply_async(swapped, argument, i));
+  for (int kills = 0; kills < 15; ++kills) {
+    futures.back().wait(Millis{random() % 15});
+    const auto workers = pool.processes();
+    if (!workers.empty()) ::kill(workers[random() % workers.size()].pid, SIGKILL);
+  }
+  for (int i = 0; i < 20; ++i)
+    REQUIRE(futures[static_cast<size_t>(i)].get(kSoon).front() == static_cast<char>('b' + i));
+  pool.close();
+  CHECK(pool.join(kSoon));
+}
+
+TEST_CASE("Pool: a worker takes no notice of Ctrl-C while it runs a task") {
+  Event begun, end;
+  Pool pool(1);
+  auto future = pool.apply_async(
+      [](Event there, Event here) {
+        there.set();
+        here.wait(kSoon);
+        return ::getpid();
+      },
+      begun, end);
+  REQUIRE(begun.wait(kSoon));
+  const int pid = pool.processes().at(0).pid;
+  for (int i = 0; i < 3; ++i) ::kill(pid, SIGINT);
+  end.set();
+  CHECK(future.get(kSoon) == pid);
+  CHECK(pool.apply(own_pid) == pid);
+}
+
+TEST_CASE("Pool: closed while it recycles its workers it brings all tasks to an end") {
+  for (int round = 0; round < 5; ++round) {
+    Pool pool(PoolOptions{.workers = 2, .recycle_after = 3});
+    std::vector<Future<int64_t>> futures;
+    for (int i = 0; i < 100; ++i) futures.push_back(pool.apply_async(square, i));
+    pool.close();
+    REQUIRE(pool.join(kSoon));
+    for (size_t i = 0; i < 100; ++i)
+      REQUIRE(futures[i].get(Millis{0}) == static_cast<int64_t>(i * i));
+    CHECK(pool.processes().empty());
+  }
 }
 
 TEST_CASE("Pool: a task past its deadline is killed and its worker replaced") {
