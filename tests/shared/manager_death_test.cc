@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <map>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -134,6 +135,47 @@ TEST_CASE("Manager: a manager at the same address is another one") {
   CHECK(std::filesystem::is_empty(folder.path()));
   const Manager other({.address = address});
   CHECK_THROWS_AS(list.size(), Closed);
+}
+
+TEST_CASE("Manager: one that is started again at the same TCP port is another one") {
+  const ConnectOptions secret{.key = "a long and random secret"};
+  std::string address = "tcp://127.0.0.1:0";
+  std::optional<ListProxy<int>> before;
+  for (const bool killed : {false, true, false, true}) {
+    CAPTURE(killed);
+    Manager manager({.address = address, .connect = secret});
+    address = manager.address();  // of the first, from then on
+    manager.publish("numbers", manager.list<int>({1}));
+    if (before) CHECK_THROWS_AS(before->size(), Closed);
+    // Connections of other processes that stand when it ends.
+    const Event there;
+    Children children;
+    children.start(
+        Method::kForkserver,
+        [](std::string where, std::string key, Event connected) {
+          Manager at = Manager::connect(where, {.key = key});
+          auto numbers = at.find<ListProxy<int>>("numbers");
+          numbers.append(2);
+          auto queue = at.queue<int>();
+          connected.set();
+          try {
+            queue.get();
+          } catch (const Closed&) {
+            return;
+          }
+          std::exit(3);
+        },
+        address, secret.key, there);
+    REQUIRE(there.wait(kSoon));
+    before = manager.find<ListProxy<int>>("numbers");
+    CHECK(before->size() == 2);
+    if (killed) {
+      ::kill(manager.pid(), SIGKILL);
+    } else {
+      manager.shutdown();
+    }
+    CHECK(children.joined());
+  }
 }
 
 TEST_CASE("QueueProxy: killed getters lose no item") {
