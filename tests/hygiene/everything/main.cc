@@ -37,9 +37,18 @@ void pass_on(DictProxy<int, int> squares, SharedMemory memory, Semaphore semapho
   together.wait(kSoon);
 }
 
-void call(const std::string& address) {
-  Connection line = Client(address, {.key = "everything"}, kSoon);
+void call(const std::string& address, bool over_zmq) {
+  const Transport transport = over_zmq ? Transport::kZeroMq : Transport::kAuto;
+  Connection line = Client(address, {.key = "everything", .transport = transport}, kSoon);
   line.send(square(3));
+}
+
+void echo(Connection line) {
+  try {
+    for (;;) line.send_bytes(line.recv_bytes());
+  } catch (const EndOfStream&) {
+    // That was all.
+  }
 }
 
 void queues_and_locks() {
@@ -59,6 +68,28 @@ void queues_and_locks() {
   first.join(kSoon);
 }
 
+// This process uses none of them, so that it can go on forking.
+void queues_by_hub() {
+  const QueueOptions zmq{.transport = Transport::kZeroMq};
+  JoinableQueue<int> tasks(zmq);
+  Queue<int> results(zmq);
+  Lock lock;
+  Value<int> done;
+  Process worker(&answer, tasks, results, lock, done);
+  Process asker(
+      [](JoinableQueue<int> its_tasks, Queue<int> its_results) {
+        for (int i = 0; i < 20; ++i) its_tasks.put(i);
+        for (int i = 0; i < 20; ++i) its_results.get(kSoon);
+        its_tasks.put(-1);
+        its_tasks.join(kSoon);
+      },
+      tasks, results);
+  worker.start();
+  asker.start();
+  worker.join(kSoon);
+  asker.join(kSoon);
+}
+
 void managers_and_meetings() {
   Manager manager;
   auto squares = manager.dict<int, int>();
@@ -73,15 +104,34 @@ void managers_and_meetings() {
   child.join(kSoon);
 }
 
-void pools_and_lines() {
-  Pool pool(2);
-  pool.map(&square, std::views::iota(0, 1'000));
-  Listener listener({}, {.key = "everything"});
-  Process child(&call, listener.address());
+void lines(Transport transport) {
+  Listener listener({}, {.key = "everything", .transport = transport});
+  Process child(&call, listener.address(), transport == Transport::kZeroMq);
   child.start();
   Connection line = listener.accept(kSoon);
   line.recv<int>(kSoon);
   child.join(kSoon);
+
+  auto [mine, its] = Pipe(true, transport);
+  Process other(&echo, std::move(its));
+  other.start();
+  mine.send(3);
+  mine.recv<int>(kSoon);
+  mine.close();
+  other.join(kSoon);
+}
+
+// All of these have threads.
+void pools_and_lines() {
+  Pool pool(2);
+  pool.map(&square, std::views::iota(0, 1'000));
+  lines(Transport::kAuto);
+  lines(Transport::kZeroMq);
+  Queue<int> queue({.transport = Transport::kZeroMq});
+  Process putter([](Queue<int> it) { it.put(3); }, queue);
+  putter.start();
+  queue.get(kSoon);
+  putter.join(kSoon);
 }
 
 }  // namespace
@@ -95,6 +145,7 @@ int main(int argc, char** argv) {
     std::printf("round\n");
     std::fflush(stdout);
     queues_and_locks();
+    queues_by_hub();
     managers_and_meetings();
     if (get_start_method() != Method::kFork) pools_and_lines();  // its thread would end all forks
   }
