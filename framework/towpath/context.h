@@ -55,7 +55,12 @@ class Context {
   }
   template <std::derived_from<Runnable> T, class... A>
   towpath::Process ProcessOf(A&&... args) const {
-    return towpath::Process::of<T>(Options{.method = method_}, std::forward<A>(args)...);
+    return ProcessOf<T>(Options{}, std::forward<A>(args)...);
+  }
+  template <std::derived_from<Runnable> T, class... A>
+  towpath::Process ProcessOf(Options options, A&&... args) const {
+    options.method = only(options.method);
+    return towpath::Process::of<T>(std::move(options), std::forward<A>(args)...);
   }
 
   towpath::Pool Pool(int workers = 0) const { return Pool(PoolOptions{.workers = workers}); }
@@ -100,6 +105,10 @@ class Context {
     return towpath::BoundedSemaphore(value);
   }
   towpath::Condition Condition() const { return {}; }
+  towpath::Condition Condition(const towpath::Lock& lock) const { return towpath::Condition(lock); }
+  towpath::Condition Condition(const towpath::RLock& lock) const {
+    return towpath::Condition(lock);
+  }
   towpath::Event Event() const { return {}; }
   towpath::Barrier Barrier(int parties, towpath::Barrier::Action action = nullptr,
                            Millis timeout = kForever) const {
@@ -108,15 +117,40 @@ class Context {
 
   towpath::Manager Manager(ManagerOptions options = {}) const {
     options.method = only(options.method);
-    return towpath::Manager(std::move(options));
+    return towpath::Manager(options);
+  }
+  // Runs initializer(arguments...) in it first.
+  template <Target F, class... A>
+  towpath::Manager Manager(ManagerOptions options, F initializer, A&&... arguments) const {
+    options.method = only(options.method);
+    return towpath::Manager(options, initializer, std::forward<A>(arguments)...);
+  }
+
+  // Without a lock; with one of its own; with the one given, a Lock or an RLock.
+  template <Shareable T>
+  towpath::RawValue<T> RawValue(const T& value = T{}) const {
+    return towpath::RawValue<T>(value);
   }
   template <Shareable T>
   towpath::Value<T> Value(const T& value = T{}) const {
     return towpath::Value<T>(value);
   }
-  template <Shareable T, class Values>  // how many, or a range of them
+  template <Shareable T, class AnyLock>
+  towpath::Value<T> Value(const T& value, const AnyLock& lock) const {
+    return towpath::Value<T>(value, lock);
+  }
+  // The same of arrays. `values`: how many, or a range of them.
+  template <Shareable T, class Values>
+  towpath::RawArray<T> RawArray(Values&& values) const {
+    return towpath::RawArray<T>(std::forward<Values>(values));
+  }
+  template <Shareable T, class Values>
   towpath::Array<T> Array(Values&& values) const {
     return towpath::Array<T>(std::forward<Values>(values));
+  }
+  template <Shareable T, class Values, class AnyLock>
+  towpath::Array<T> Array(Values&& values, const AnyLock& lock) const {
+    return towpath::Array<T>(std::forward<Values>(values), lock);
   }
 
   int cpu_count() const { return towpath::cpu_count(); }
@@ -124,7 +158,14 @@ class Context {
   CurrentProcess current_process() const { return towpath::current_process(); }
   std::optional<ParentProcess> parent_process() const { return towpath::parent_process(); }
   Logger get_logger() const { return towpath::get_logger(); }
-  Logger log_to_stderr(Level level) const { return towpath::log_to_stderr(level); }
+  Logger log_to_stderr(std::optional<Level> level = std::nullopt) const {
+    return towpath::log_to_stderr(level);
+  }
+
+  // Of this process, whatever the context's method; see there.
+  void set_forkserver_preload(std::vector<void (*)()> functions) const {
+    towpath::set_forkserver_preload(std::move(functions));
+  }
 
  private:
   Method only(std::optional<Method> asked) const;

@@ -83,6 +83,14 @@ TEST_CASE("Log: the logger is the log and has its level") {
   CHECK(capture.take() == "[INFO] a\n[WARNING] b\n[ERROR] c\n");
 }
 
+TEST_CASE("Log: back to standard error, with another level or with none") {
+  Capture capture;
+  CHECK(log_to_stderr(Level::kWarning).level() == Level::kWarning);
+  CHECK(log_to_stderr().level() == Level::kWarning);
+  CHECK(log_to_stderr(Level::kInfo).level() == Level::kInfo);
+  CHECK(capture.take().empty());
+}
+
 TEST_CASE("Log: lines of many threads never mix") {
   Capture capture;
   std::vector<std::thread> threads;

@@ -35,6 +35,7 @@ struct Job : Runnable {
   int number_;
 };
 
+int loaded = 0;
 int square(int n) { return n * n; }
 
 // Uses what another context made: takes the lock, waits for the event, answers by the queue.
@@ -85,8 +86,14 @@ TEST_CASE("Context: its processes are of its method whatever the default is") {
     object.start();
     CHECK(queue.get(kSoon) == "job 5");
     REQUIRE(object.join(kSoon));
+    auto named = context.ProcessOf<Job>(Options{.name = "sixth"}, queue, 6);
+    CHECK(named.name() == "sixth");
+    named.start();
+    CHECK(queue.get(kSoon) == "job 6");
+    REQUIRE(named.join(kSoon));
     const Method other = method == Method::kSpawn ? Method::kFork : Method::kSpawn;
     CHECK_THROWS_AS(context.Process(Options{.method = other}, [] {}), Invalid);
+    CHECK_THROWS_AS(context.ProcessOf<Job>(Options{.method = other}, queue, 7), Invalid);
     CHECK_THROWS_AS(context.Pool(PoolOptions{.method = other}), Invalid);
   }
   set_start_method(before, true);
@@ -167,6 +174,25 @@ TEST_CASE("Context: it hands out all that the library has") {
   Condition condition = context.Condition();
   REQUIRE(condition.acquire(kSoon));
   CHECK(condition.notify_all() == 0);
+  Lock lock = context.Lock();
+  Condition with_lock = context.Condition(lock);
+  {
+    const auto guard = with_lock.guard(kSoon);
+    CHECK(lock.locked());
+  }
+  CHECK(context.Condition(rlock).notify_all() == 0);  // this thread holds that
+  CHECK(context.RawValue<int>(7).get() == 7);
+  CHECK(context.RawArray<int>(std::vector{1, 2})[1] == 2);
+  CHECK(context.RawArray<int>(3).size() == 3);
+  Value<double> value = context.Value<double>(1.5, lock);
+  Array<int> array = context.Array<int>(std::vector{1, 2}, rlock);
+  {
+    const auto held = value.lock(kSoon);
+    CHECK(lock.locked());
+  }
+  CHECK(value.get() == 1.5);
+  CHECK(array.values() == std::vector{1, 2});
+  CHECK(context.Array<int>(3, lock).get(2) == 0);
   CHECK(context.Barrier(1).wait() == 0);
   CHECK(context.Value<double>(1.5).get() == 1.5);
   CHECK(context.Array<int>(3).size() == 3);
@@ -175,6 +201,17 @@ TEST_CASE("Context: it hands out all that the library has") {
   CHECK_FALSE(context.parent_process().has_value());
   CHECK(context.active_children().empty());
   CHECK(context.get_logger().level() == Level::kInfo);
+  CHECK(context.log_to_stderr().level() == Level::kInfo);
+}
+
+TEST_CASE("Context: its forkserver loads what it is told to") {
+  const Context context = get_context("forkserver");
+  context.set_forkserver_preload({[] { loaded = 5; }});
+  auto process = context.Process([] { std::exit(loaded); });
+  process.start();
+  REQUIRE(process.join(kSoon));
+  CHECK(process.exitcode() == 5);
+  context.set_forkserver_preload({});
 }
 
 TEST_CASE("Context: its managers are of its method") {
@@ -184,6 +221,8 @@ TEST_CASE("Context: its managers are of its method") {
     auto list = manager.list<int>({1, 2});
     list.append(3);
     CHECK(list.values() == std::vector{1, 2, 3});
+    const auto refuse = [](int n) { throw std::domain_error(std::to_string(n)); };
+    CHECK_THROWS_AS(get_context(method).Manager(ManagerOptions{}, refuse, 7), std::domain_error);
   }
 }
 

@@ -55,9 +55,9 @@ void set_log_name(std::string_view name) {
   log_name() = name;
 }
 
-Logger log_to_stderr(Level level) {
+Logger log_to_stderr(std::optional<Level> level) {
   set_log_fd(STDERR_FILENO);
-  set_log_level(level);
+  if (level) set_log_level(*level);
   return {};
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,7 +37,7 @@ class Logger {
 // log_to_stderr() is called; here it writes to standard error from the beginning, what is kInfo and
 // above. The library itself tells of starts and ends of processes as kDebug.
 inline Logger get_logger() { return {}; }
-// From now on to standard error, what is `level` and above.
-Logger log_to_stderr(Level level);
+// From now on to standard error, what is `level` and above; without one, the level stays as it is.
+Logger log_to_stderr(std::optional<Level> level = std::nullopt);
 
 }  // namespace towpath
