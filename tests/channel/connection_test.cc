@@ -236,6 +236,32 @@ TEST_CASE("Connection: a buffer too short is refused and the error holds the mes
   CHECK(std::memcmp(buffer.data(), "short", 5) == 0);
 }
 
+TEST_CASE("Connection: more than was asked for is refused and the error holds the message") {
+  const Transport transport = GENERATE(from_range(transports()));
+  auto [a, b] = Pipe(true, transport);
+  for (const char* text : {"longer than eight", "eight by", "", "x"}) a.send_bytes(text);
+  try {
+    b.recv_bytes(8, kSoon);
+    FAIL("it was not too long");
+  } catch (const BufferTooShort& error) {
+    CHECK(error.message() == "longer than eight");
+  }
+  CHECK(b.recv_bytes(8, kSoon) == "eight by");
+  CHECK(b.recv_bytes(0, kSoon).empty());
+  CHECK_THROWS_AS(b.recv_bytes(0, kSoon), BufferTooShort);
+  CHECK_THROWS_AS(b.recv_bytes(8, Millis{0}), Empty);
+}
+
+TEST_CASE("Connection: a part of a buffer is sent and received as a span of it") {
+  const Transport transport = GENERATE(from_range(transports()));
+  auto [a, b] = Pipe(true, transport);
+  const std::string text = "0123456789";
+  a.send_bytes(std::as_bytes(std::span(text)).subspan(3, 4));
+  std::array<char, 8> buffer{};
+  CHECK(b.recv_bytes_into(std::as_writable_bytes(std::span(buffer)).subspan(2), kSoon) == 4);
+  CHECK(std::string_view(buffer.data() + 2) == "3456");
+}
+
 TEST_CASE("Connection: nothing in time is Empty and no room in time is Full") {
   const Transport transport = GENERATE(from_range(transports()));
   auto [a, b] = Pipe(true, transport);

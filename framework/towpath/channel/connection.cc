@@ -185,6 +185,17 @@ Connection::Received Connection::receive(Millis timeout) {
 
 std::string Connection::recv_bytes(Millis timeout) { return std::string(receive(timeout).bytes()); }
 
+std::string Connection::recv_bytes(size_t most, Millis timeout) {
+  std::string bytes = recv_bytes(timeout);
+  if (bytes.size() > most) {
+    const std::string what =
+        format("recv_bytes: a message of {} bytes; at most {} were asked for: the error holds it",
+               bytes.size(), most);
+    throw BufferTooShort(what, std::move(bytes));
+  }
+  return bytes;
+}
+
 size_t Connection::recv_bytes_into(std::span<std::byte> buffer, Millis timeout) {
   const Received message = receive(timeout);
   const std::string_view bytes = message.bytes();

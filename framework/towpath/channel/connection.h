@@ -67,6 +67,8 @@ class Connection {
     return receive(timeout).as<T>();
   }
 
+  // Bytes as they are, not as MessagePack. A part of a buffer is a span of it: what Python says by
+  // (buf, offset, size).
   void send_bytes(std::span<const std::byte> bytes, Millis timeout = kForever);
   void send_bytes(std::string_view bytes, Millis timeout = kForever);
 
@@ -91,7 +93,11 @@ class Connection {
   Loan loan(size_t size, Millis timeout = kForever);
 
   std::string recv_bytes(Millis timeout = kForever);
-  // Returns the message's size. A message that doesn't fit: BufferTooShort, which holds it.
+  // At most so many. A message of more: BufferTooShort, which holds it, and the next can be
+  // received. (Python throws OSError then, the message is lost, and the end can't be used.)
+  std::string recv_bytes(size_t most, Millis timeout = kForever);
+  // Returns the message's size. A message that doesn't fit: BufferTooShort, which holds it. To
+  // receive behind an offset, give the part of the buffer from there on.
   size_t recv_bytes_into(std::span<std::byte> buffer, Millis timeout = kForever);
 
   // A message where it lies in shared memory, not copied. Its room is given back with it; until

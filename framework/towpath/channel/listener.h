@@ -32,6 +32,9 @@ struct ConnectOptions {
 //            shared memory over TCP.
 // Threads    one object, one thread; close() may be called by another.
 // Deaths     a Client that dies in the middle of connecting is forgotten; accept goes on.
+// Waiting    Clients come in before they are accepted, locally as many as the system lets
+//            (net.core.somaxconn: 4096); over ZeroMQ a thread takes them in. So there is no backlog
+//            to choose.
 // Source     Python's multiprocessing.connection.Listener; but a Client with a wrong key ends in an
 //            AuthenticationError there, not in accept(): a stranger can't stop a server.
 class Listener {
