@@ -306,10 +306,23 @@ Outcome run_program(const std::string& name, const std::string& arguments) {
 
 }  // namespace
 
-TEST_CASE("Method: a program whose main does not call init is told so") {
-  const Outcome outcome = run_program("process_without_init", "");
-  CHECK(outcome.code == 0);
-  CHECK_THAT(outcome.text, Catch::Contains("init(argc, argv) must be the first statement of main"));
+TEST_CASE("Method: a program whose main does not call init is told so, whatever it uses") {
+  for (const char* what :
+       {"process", "lock", "value", "queue", "hub", "pool", "executor", "manager"}) {
+    CAPTURE(what);
+    const Outcome outcome = run_program("process_without_init", what);
+    CHECK(outcome.code == 0);
+    CHECK_THAT(outcome.text, Catch::Contains("towpath::init(argc, argv)") &&
+                                 Catch::Contains("the first statement of main"));
+    CHECK_THAT(outcome.text, !Catch::Contains("ran\n"));
+  }
+}
+
+TEST_CASE("Method: a program with a global lock is told what to do instead") {
+  const std::string text = run_program("process_global_lock", "").text;
+  CHECK_THAT(text, Catch::Contains("What is global is made before main") &&
+                       Catch::Contains("pass it to children as an argument"));
+  CHECK_THAT(text, !Catch::Contains("main ran"));
 }
 
 TEST_CASE("Method: a program that calls init too late is told so and starts no child again") {

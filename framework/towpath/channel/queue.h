@@ -67,7 +67,8 @@ struct QueueOptions {
 // Threads    any, on the same object. ZeroMQ: a process that has used one has threads, so it can't
 //            be forked any more; made before, and used in the children first, it can.
 // Processes  any of this program. A child of fork has its copies as well, whether they were used or
-//            not.
+//            not. As a global it is Invalid: towpath::init comes first, and in a child it would be
+//            another queue.
 // Deaths     whatever is killed at whatever instant, the others go on. An item is in the queue once
 //            put() has returned, and taken when get() returns: a putter that is killed loses
 //            nothing that it has put, a getter what it has taken (a JoinableQueue's is delivered

@@ -9,7 +9,9 @@ namespace towpath {
 // Missing   starting a Process is Invalid, and says so: there is no child that could run main.
 // Late      what stands before it runs in every child, too, and in the forkserver; where that ends
 //           the process, the error of start(), or the child's error(), says what happened.
-// Statics   their constructors run in every child before this call, so keep them free of effects.
+// Statics   their constructors run in every child before this call, so keep them free of effects. A
+//           global Lock, Queue or Pool would be another one in every child; it is Invalid, which
+//           ends the program before main with the reason: make them in main, and pass them on.
 // Source    Python's `if __name__ == "__main__"` and freeze_support() in one: a program that is
 //           linked statically or stripped needs nothing else.
 void init(int argc, char** argv);

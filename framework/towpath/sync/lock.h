@@ -17,6 +17,7 @@ namespace towpath {
 //            who acquires is told. (The end of a thread alone does not.)
 // Cost       free: 15 ns for acquire and release, no system call.
 // Signals    a handler may not use it; the wait goes on behind a handler.
+// Global     never: it is Invalid before towpath::init, and in a child it would be another lock.
 // Threads    any. Children of fork have it, too; what the parent holds, it holds alone.
 // Source     Python's multiprocessing.Lock: anyone may release it. There a dead holder keeps it
 //            for ever.
