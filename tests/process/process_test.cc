@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "helpers.h"
+#include "towpath/memory/shared_memory.h"
 #include "towpath/process/this_process.h"
 
 using namespace towpath;
@@ -97,7 +98,21 @@ struct Task : Runnable {
   explicit Task(int n) : code(n) {}
   void run() override { std::exit(code); }
 };
+struct Refuses : Runnable {
+  explicit Refuses(int n) { throw std::domain_error("no " + std::to_string(n)); }
+  void run() override { std::exit(7); }
+};
+// Travels, and can't be read where it arrives.
+struct Unreadable {};
 }  // namespace
+
+template <>
+struct towpath::Codec<Unreadable> {
+  static void write(Encoder& out, const Unreadable&) { out.integer(9); }
+  static Unreadable read(Decoder& in) {
+    throw std::range_error("nine can't be read: " + std::to_string(in.integer()));
+  }
+};
 
 TEST_CASE("Process: a Runnable is constructed and run in the child") {
   for (const Method method : methods()) {
@@ -152,6 +167,31 @@ TEST_CASE("Process: an uncaught exception is exit code 1 and its text on stderr 
     third.start();
     REQUIRE(third.join(kSoon));
     CHECK(third.error() == "an exception of type int");
+  }
+}
+
+TEST_CASE("Process: what goes wrong before its target runs is exit code 1 and in error") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds ignored;
+    const Options options{.method = method, .stderr_fd = ignored.write.get()};
+    const auto error_of = [](Process process) {
+      process.start();
+      REQUIRE(process.join(kSoon));
+      CHECK(process.exitcode() == 1);
+      return process.error().value_or("none");
+    };
+    CHECK(error_of(Process(
+              options, [](const Unreadable&) { std::exit(7); }, Unreadable{})) ==
+          "std::range_error: nine can't be read: 9");
+    CHECK(error_of(Process::of<Refuses>(options, 3)) == "std::domain_error: no 3");
+    SharedMemory memory = SharedMemory::create(8);
+    Process late(
+        options, [](const SharedMemory&) { std::exit(7); }, memory);
+    memory.unlink();
+    CHECK_THAT(error_of(std::move(late)), Catch::StartsWith("towpath::Closed: ") &&
+                                              Catch::Contains(memory.name()) &&
+                                              Catch::Contains("is not found"));
   }
 }
 

@@ -13,6 +13,10 @@ namespace towpath {
 // End        the folder goes when all processes that made something in it have ended, however they
 //            ended: a keeper process sees to that. If the keeper was killed as well, the next
 //            program of this user sweeps the folder in towpath::init.
+// Source     Python's resource tracker. Killed, that is missed at the next use, with a warning, and
+//            started again, because it alone knows what there is. The keeper knows nothing but the
+//            folder, which is its own register: so nobody needs to watch it, nothing is tracked
+//            call by call, and without it only the moment of the removal is another.
 // Threads    any.
 // Errors     Invalid: towpath::init was not called, or the folder is not for this user alone.
 const Session& program_session();

@@ -8,7 +8,8 @@ namespace towpath {
 
 // Removes a folder, with all in it, when this object or this process ends, even by kill -9: a small
 // process of its own watches for that, then ends too. Ctrl-C and the terminal's end don't reach it.
-// A SharedFolder that others still use stays until they have ended, too.
+// A SharedFolder that others still use stays until they have ended, too. A keeper that is killed is
+// neither missed nor started again: see base/program_session.h.
 class Keeper {
  public:
   // Invalid unless `folder` is an absolute path to a folder (no symbolic link) of this user.

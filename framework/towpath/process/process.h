@@ -37,7 +37,9 @@ namespace towpath {
 // Threads    one object, one thread; but terminate, kill, interrupt may be called beside a join,
 //            and all of Child's.
 // Source     Python's multiprocessing.Process. join says whether the process ended. A daemon may
-//            have children: they die with it.
+//            have children: they die with it. Name and daemon are fixed by the Options, so nobody
+//            can set them too late. There is no authkey here: a child begins with its parent's
+//            (program_key()), and may set its own by current_process().
 class Process {
  public:
   template <class F, class... A>
