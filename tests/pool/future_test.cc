@@ -76,6 +76,33 @@ TEST_CASE("Future: cancel takes back what a worker holds and has not begun") {
   for (size_t i = 3; i < 100; i += 2) CHECK(futures[i].get(kSoon) == static_cast<int64_t>(i));
 }
 
+TEST_CASE("Future: cancel takes a map as long as none of its tasks has begun") {
+  Pool pool(2);
+  const auto task = [](int64_t x) {
+    if (x < 0) stay();
+    return x;
+  };
+  std::vector<Future<int64_t>> stays;
+  for (int i = 0; i < 2; ++i) stays.push_back(pool.apply_async(task, -1));
+  CHECK(soon([&] { return stays[0].running() && stays[1].running(); }));
+  auto waits = pool.map_async(task, numbers(5'000));
+  auto next = pool.map_async(task, numbers(3));
+  CHECK_FALSE(waits.running());
+  CHECK(waits.cancel());
+  CHECK(waits.cancelled());
+  CHECK_THROWS_AS(waits.get(Millis{0}), Cancelled);
+  for (auto& each : stays) CHECK(each.kill());
+  CHECK(next.get(kSoon) == numbers(3));
+  auto begun = pool.map_async(task, std::vector<int64_t>{1, -1, 2, -1, 3, 4});
+  CHECK(soon([&] { return begun.running(); }));
+  CHECK_FALSE(begun.cancel());
+  CHECK_FALSE(begun.cancelled());
+  CHECK(begun.kill());
+  CHECK_THROWS_AS(begun.get(kSoon), Cancelled);
+  CHECK(begun.cancelled());
+  CHECK(pool.map(task, numbers(100)) == numbers(100));
+}
+
 TEST_CASE("Future: kill ends a running task and leaves others alone") {
   Pool pool(2);
   auto first = pool.apply_async(stay);
@@ -112,6 +139,21 @@ TEST_CASE("Future: callbacks run in order and what they throw goes to the future
   future.add_done_callback([&](Future<int64_t>&) { order.push_back(3); });
   CHECK(order.back() == 3);
   CHECK(pool.apply(square, 2) == 4);
+}
+
+TEST_CASE("Future: callbacks of a map run once all of it is done") {
+  Pool pool(2);
+  std::atomic<int64_t> sum = 0;
+  auto map = pool.map_async(square, numbers(1'000));
+  map.add_done_callback([&](Future<std::vector<int64_t>>& it) {
+    for (const int64_t each : it.get()) sum += each;
+  });
+  CHECK(soon([&] { return sum == 332'833'500; }));
+  std::atomic<bool> told = false;
+  auto bad = pool.map_async(fail, std::vector<int>{1, 2});
+  bad.add_done_callback(
+      [&](Future<std::vector<int>>& it) { told = it.exception(Millis{0}) != nullptr; });
+  CHECK(soon([&] { return told.load(); }));
 }
 
 TEST_CASE("Future: a callback may submit and is refused what would hang") {
@@ -165,54 +207,13 @@ TEST_CASE("Future: as_completed gives each as it is done") {
   slow.kill();
 }
 
-TEST_CASE("Executor: workers start as tasks come") {
-  Executor executor(3);
-  CHECK(executor.processes().empty());
-  CHECK(executor.submit(square, 3).get(kSoon) == 9);
-  CHECK(executor.processes().size() == 1);
-  std::vector<Future<void>> stays;
-  for (int i = 0; i < 5; ++i) stays.push_back(executor.submit(stay));
-  CHECK(soon([&] { return stays[0].running() && stays[1].running() && stays[2].running(); }));
-  CHECK(executor.processes().size() == 3);
-  executor.kill_workers();
-  for (const auto& each : stays) CHECK_THROWS_AS(each.get(Millis{0}), Closed);
-  CHECK_THROWS_AS(executor.submit(square, 1), Closed);
-}
-
-TEST_CASE("Executor: map has a time-out and a buffer") {
+TEST_CASE("Future: as_completed gives once what it was given twice") {
   Executor executor(2);
-  std::vector<int> results;
-  for (const int each : executor.map(wait_ms, std::vector<int>{1, 2, 3})) results.push_back(each);
-  CHECK(results == std::vector<int>{1, 2, 3});
-  int pulled = 0;
-  const auto input = std::views::iota(0) | std::views::transform([&](int i) {
-                       ++pulled;
-                       return i;
-                     });
-  auto few = executor.map(wait_ms, input, {.buffer = 3});
-  CHECK(few.next(kSoon) == 0);
-  CHECK(pulled <= 3);
-  auto late = executor.map(wait_ms, std::vector<int>{60'000}, {.timeout = Millis{30}});
-  CHECK_THROWS_AS(late.next(), Timeout);
-  executor.terminate_workers();
-}
-
-TEST_CASE("Executor: shutdown waits for what runs and may cancel the rest") {
-  Executor executor(1);
-  auto first = executor.submit(wait_ms, 100);
-  CHECK(soon([&] { return first.running(); }));
-  std::vector<Future<int>> rest;
-  for (int i = 0; i < 20; ++i) rest.push_back(executor.submit(wait_ms, 1));
-  executor.shutdown(true, true);
-  CHECK(first.get(Millis{0}) == 100);
-  for (const auto& each : rest) CHECK_THROWS_AS(each.get(Millis{0}), Cancelled);
-  CHECK(executor.processes().empty());
-}
-
-TEST_CASE("Executor: a dead worker breaks nothing but its task") {
-  Executor executor(2);
-  for (int i = 0; i < 5; ++i) {
-    CHECK_THROWS_AS(executor.submit(kill_self, SIGKILL).get(kSoon), WorkerDied);
-    CHECK(executor.submit(square, i).get(kSoon) == i * i);
-  }
+  auto one = executor.submit(square, 2);
+  auto other = executor.submit(square, 3);
+  std::multiset<int64_t> seen;
+  for (auto& future : as_completed(std::vector{one, other, one, one}, kSoon))
+    seen.insert(future.get());
+  CHECK(seen == std::multiset<int64_t>{4, 9});
+  for (auto& future : as_completed(std::vector<Future<int64_t>>{}, kSoon)) FAIL(future.get());
 }

@@ -176,6 +176,36 @@ TEST_CASE("Pool: an exception of the input comes after the results before it") {
   CHECK(pool.apply(square, 3) == 9);
 }
 
+TEST_CASE("Pool: an exception of the input comes once out of results in any order, too") {
+  Pool pool(2);
+  const auto input = std::views::iota(0) | std::views::transform([](int i) -> int64_t {
+                       if (i == 3) throw std::domain_error("third");
+                       return i;
+                     });
+  auto results = pool.imap_unordered(square, input);
+  std::multiset<int64_t> found;
+  int thrown = 0;
+  for (;;) {
+    try {
+      const auto each = results.next(kSoon);
+      if (!each) break;
+      found.insert(*each);
+    } catch (const std::domain_error&) {
+      ++thrown;
+    }
+  }
+  CHECK(found == std::multiset<int64_t>{0, 1, 4});
+  CHECK(thrown == 1);
+}
+
+TEST_CASE("Pool: what only a Process can be given is no task's argument") {
+  Pool pool(1);
+  CHECK_THROWS_AS(pool.apply([](Descriptor) {}, Descriptor{0}), NotSerialisable);
+  auto [mine, its] = Pipe();
+  CHECK_THROWS_AS(pool.apply([](Connection) {}, std::move(its)), NotSerialisable);
+  CHECK(pool.apply(square, 3) == 9);
+}
+
 TEST_CASE("Pool: a task's exception comes out of its own place") {
   Pool pool(2);
   auto results = pool.imap(fails_at_five, std::views::iota(0, 8));
@@ -289,6 +319,26 @@ TEST_CASE("Pool: after close it takes nothing more and does what it has") {
   CHECK(pool.join(kSoon));
 }
 
+TEST_CASE("Pool: its size can be changed while it works") {
+  Pool pool(1);
+  int64_t next = 0;
+  for (const int64_t each : pool.imap(square, numbers(60'000))) {
+    REQUIRE(each == next * next);
+    if (++next % 5'000 == 0) pool.resize(1 + static_cast<int>(next / 5'000 * 2) % 5);
+  }
+  CHECK(next == 60'000);
+  pool.resize(1);
+  CHECK(soon([&] { return pool.processes().size() == 1; }));
+}
+
+TEST_CASE("Pool: fewer workers than none are Invalid") {
+  CHECK_THROWS_WITH(Pool(-1), Catch::Contains("a pool of -1 workers"));
+  CHECK_THROWS_AS(Pool(-1), Invalid);
+  CHECK_THROWS_AS(Executor(-1), Invalid);
+  CHECK_THROWS_AS(Pool(PoolOptions{.workers = 1, .retries = -1}), Invalid);
+  CHECK(Pool(0).workers() == cores_of_pools());
+}
+
 TEST_CASE("Pool: its size can be changed") {
   Pool pool(1);
   pool.resize(3);
@@ -309,6 +359,27 @@ TEST_CASE("Pool: nested pools share the cores of the outer one") {
   };
   const int share = std::max(1, whole / 2);
   CHECK(pool.apply(inner, 4) == std::vector<int64_t>{share, 16, share});
+}
+
+TEST_CASE("Pool: a worker's libraries are told of its share of the cores") {
+  const auto told = [](const std::string& name) {
+    const char* text = std::getenv(name.c_str());
+    return std::string(text == nullptr ? "unset" : text);
+  };
+  ::unsetenv("OMP_NUM_THREADS");
+  ::unsetenv("OPENBLAS_NUM_THREADS");
+  ::setenv("MKL_NUM_THREADS", "17", 1);
+  const std::string share = std::to_string(std::max(1, cores_of_pools() / 2));
+  // By spawn: the forkserver has the environment of its beginning.
+  Pool pool(
+      PoolOptions{.workers = 2, .method = Method::kSpawn, .env = {{"OPENBLAS_NUM_THREADS", "18"}}});
+  CHECK(pool.apply(told, "OMP_NUM_THREADS") == share);
+  CHECK(pool.apply(told, "TOWPATH_CORES") == share);
+  CHECK(pool.apply(told, "MKL_NUM_THREADS") == "17");
+  CHECK(pool.apply(told, "OPENBLAS_NUM_THREADS") == "18");
+  ::unsetenv("MKL_NUM_THREADS");
+  Pool one(1);
+  CHECK(one.apply(told, "OMP_NUM_THREADS") == std::to_string(cores_of_pools()));
 }
 
 TEST_CASE("Pool: a task that makes pools of itself without end is stopped") {

@@ -54,6 +54,28 @@ void Backlog::drop_cancelled() {
   }
 }
 
+uint64_t Backlog::tasks_of(const Receiver& receiver) const {
+  uint64_t tasks = 0;
+  for (const Parcel& parcel : parcels_) {
+    if (parcel.receiver.get() == &receiver) tasks += parcel.count;
+  }
+  return tasks;
+}
+
+void Backlog::fail_of(const Receiver& receiver, const std::exception_ptr& error,
+                      std::vector<Delivery>& out) {
+  std::deque<Parcel> kept;
+  for (Parcel& parcel : parcels_) {
+    if (parcel.receiver.get() != &receiver) {
+      kept.push_back(std::move(parcel));
+      continue;
+    }
+    tasks_ -= parcel.count;
+    out.push_back({std::move(parcel.receiver), parcel.first, parcel.count, {}, error});
+  }
+  parcels_ = std::move(kept);
+}
+
 void Backlog::fail_all(const std::exception_ptr& error, std::vector<Delivery>& out) {
   for (Parcel& parcel : parcels_) {
     out.push_back({std::move(parcel.receiver), parcel.first, parcel.count, {}, error});

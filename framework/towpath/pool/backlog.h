@@ -31,7 +31,11 @@ class Backlog {
   uint64_t tasks() const { return tasks_; }
   // From the front, those whose receivers wait no longer.
   void drop_cancelled();
-  // All of it fails for this reason.
+  // How many tasks of that receiver are here.
+  uint64_t tasks_of(const Receiver& receiver) const;
+  // They fail for this reason; all of it does.
+  void fail_of(const Receiver& receiver, const std::exception_ptr& error,
+               std::vector<Delivery>& out);
   void fail_all(const std::exception_ptr& error, std::vector<Delivery>& out);
 
   // For whom a shipment is.

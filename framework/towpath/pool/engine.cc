@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 
@@ -215,16 +216,17 @@ void Engine::submit(Parcel parcel) {
   wake();
 }
 
-bool Engine::cancel(Receiver& receiver) {
+bool Engine::cancel(Receiver& receiver, uint64_t tasks) {
   require_own("cancel");
   const std::lock_guard lock(mutex_);
   if (ended_ || receiver.cancelled) return false;
+  const bool single = tasks == 1;
   for (const auto& member : members_) {
-    if (member->id() != receiver.member_) continue;
-    take_back(*member);
+    if (!single || member->id() == receiver.member_) take_back(*member);
   }
   wake();
-  if (receiver.member_ != 0) return false;
+  const bool all_wait = single ? receiver.member_ == 0 : backlog_.tasks_of(receiver) == tasks;
+  if (!all_wait) return false;
   receiver.cancelled = true;
   return true;
 }
@@ -232,27 +234,32 @@ bool Engine::cancel(Receiver& receiver) {
 bool Engine::kill_running(Receiver& receiver) {
   require_own("kill");
   const std::lock_guard lock(mutex_);
+  bool any = false;
   for (const auto& member : members_) {
-    if (member->id() != receiver.member_ || member->doom != Member::Doom::kNone) continue;
-    // Nothing else begins meanwhile, so what is killed is this task, unless it has just ended.
+    if (member->doom != Member::Doom::kNone) continue;
+    // Nothing else begins meanwhile, so what is killed is its task, unless that has just ended.
     take_back(*member);
-    const auto running = member->running();
-    if (!running || running->parcel->receiver.get() != &receiver) return false;
+    if (!runs(*member, receiver)) continue;
     kill(*member, Member::Doom::kKilled);
-    wake();
-    return true;
+    any = true;
   }
-  return false;
+  const size_t before = deliveries_.size();
+  backlog_.fail_of(receiver,
+                   std::make_exception_ptr(Cancelled(
+                       format("{}: the task was killed with others of its map", options_.name))),
+                   deliveries_);
+  wake();
+  return any || deliveries_.size() > before;
 }
 
 bool Engine::is_running(const Receiver& receiver) const {
   const std::lock_guard lock(mutex_);
-  for (const auto& member : members_) {
-    if (member->id() != receiver.member_) continue;
-    const auto running = member->running();
-    return running && running->parcel->receiver.get() == &receiver;
-  }
-  return false;
+  return std::ranges::any_of(members_, [&](const auto& member) { return runs(*member, receiver); });
+}
+
+bool Engine::runs(const Member& member, const Receiver& receiver) {
+  const auto running = member.running();
+  return running && running->parcel->receiver.get() == &receiver;
 }
 
 void Engine::resize(int workers) {

@@ -70,9 +70,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Closed: after close(), or the pool is broken (then with the reason).
   void submit(Parcel parcel);
 
-  // For receivers of a single task. False: it runs, or it is done.
-  bool cancel(Receiver& receiver);
-  // Kills the worker if the task runs; true: it does.
+  // Drops all tasks of the receiver, which has so many. False: one of them runs, or is done.
+  bool cancel(Receiver& receiver, uint64_t tasks);
+  // Kills the workers that run its tasks, and fails those that wait, as Cancelled; true: there are.
   bool kill_running(Receiver& receiver);
   bool is_running(const Receiver& receiver) const;
 
@@ -108,6 +108,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   };
 
   void wake();
+  static bool runs(const Member& member, const Receiver& receiver);
 
   // The pool's thread, round by round (engine_loop.cc).
   void run();

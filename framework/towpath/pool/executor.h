@@ -43,16 +43,23 @@ class Executor {
     size_t chunk = 0;
     size_t buffer = 0;  // inputs pulled ahead of the results taken; 0: by measured time
   };
-  // Results in input order, as they are walked, before shutdown(). Timeout comes out of walking.
-  template <Target F, std::ranges::input_range In>
-  auto map(F function, In&& input) {
-    return map(function, std::forward<In>(input), MapOptions());
+  // Results in input order, as they are walked, before shutdown(). Timeout comes out of walking. Of
+  // several inputs: function(a, b), until the shortest ends. An lvalue must outlive the results.
+  template <Target F, std::ranges::input_range... In>
+  requires(sizeof...(In) > 0) auto map(F function, In&&... inputs) {
+    return map(MapOptions(), function, std::forward<In>(inputs)...);
   }
   template <Target F, std::ranges::input_range In>
   auto map(F function, In&& input, const MapOptions& options) {
-    return pool_.template stream<false>(
-        function, std::forward<In>(input),
-        {.chunk = options.chunk, .ahead = options.buffer, .timeout = options.timeout});
+    return map(options, function, std::forward<In>(input));
+  }
+  template <Target F, std::ranges::input_range... In>
+  requires(sizeof...(In) > 0) auto map(const MapOptions& options, F function, In&&... inputs)
+      -> Results<pool::ResultOfTarget<F>> {
+    return {pool_.engine_, pool::Signature<F>::code(+function),
+            pool::puller<false>(function, std::forward<In>(inputs)...),
+            pool::Stream::Limits{
+                .chunk = options.chunk, .ahead = options.buffer, .timeout = options.timeout}};
   }
 
   // No more tasks. cancel_futures: what has not begun is Cancelled. wait: until all is done.

@@ -114,10 +114,10 @@ bool FutureState::cancel() {
     if (done_) return was_cancelled_;
   }
   const auto engine = engine_.lock();
-  if (!engine || tasks_ != 1 || !engine->cancel(*this)) return was_cancelled();
+  if (!engine || !engine->cancel(*this, tasks_)) return was_cancelled();
   std::unique_lock lock(mutex_);
   if (done_) return was_cancelled_;
-  error_ = std::make_exception_ptr(Cancelled("the task was cancelled before it ran"));
+  error_ = std::make_exception_ptr(Cancelled("it was cancelled before it ran"));
   finish(std::move(lock));
   return true;
 }

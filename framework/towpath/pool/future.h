@@ -137,9 +137,10 @@ class Future {
   }
   bool cancelled() const { return state_->was_cancelled(); }
 
-  // Of a task that has not begun: it never will; true. False: it runs, or is done.
+  // Of a task that has not begun, or of a map none of whose tasks has: it never will; true. False:
+  // it runs, or is done.
   bool cancel() { return state_->cancel(); }
-  // The same, and a task that runs is ended with its worker, which is replaced. True: it ends as
+  // The same, and what runs of it is ended with its worker, which is replaced. True: it ends as
   // Cancelled, unless it comes to its own end first.
   bool kill() { return state_->kill(); }
 

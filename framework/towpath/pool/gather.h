@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <iterator>
 #include <memory>
+#include <unordered_set>
 #include <vector>
 
 #include "towpath/pool/future.h"
@@ -60,13 +61,18 @@ Waited<R> wait(const std::vector<Future<R>>& futures, ReturnWhen when = ReturnWh
   return result;
 }
 
-// Futures as they become done: a range to be walked once. Timeout comes out of walking, when they
-// are not all done so long after the call.
+// Futures as they become done, each once, however often it is given: a range to be walked once.
+// Timeout comes out of walking, when they are not all done so long after the call.
 template <class R>
 class AsCompleted {
  public:
   AsCompleted(std::vector<Future<R>> futures, Millis timeout)
-      : futures_(std::move(futures)), deadline_(timeout), left_(futures_.size()) {
+      : futures_(std::move(futures)), deadline_(timeout) {
+    std::unordered_set<const void*> known;
+    std::erase_if(futures_, [&known](const Future<R>& future) {
+      return !known.insert(state_of(future).get()).second;
+    });
+    left_ = futures_.size();
     for (size_t i = 0; i < futures_.size(); ++i) gathering_.watch(state_of(futures_[i]), i);
   }
 
@@ -101,7 +107,7 @@ class AsCompleted {
   std::vector<Future<R>> futures_;
   Deadline deadline_;
   pool::Gathering gathering_;
-  size_t left_;
+  size_t left_ = 0;
   size_t index_ = 0;
 };
 

@@ -26,36 +26,50 @@ template <class F>
 using MapResult = std::conditional_t<std::is_same_v<ResultOfTarget<F>, std::monostate>, void,
                                      std::vector<ResultOfTarget<F>>>;
 
-// Encodes the arguments of the next call from an input range, which it holds: by reference when it
-// is an lvalue. kStar: each element is a tuple of all arguments.
-template <bool kStar, class F, class In>
-Stream::Pull puller(F function, In&& input) {
+// An input range while it is walked; by reference when it is an lvalue.
+template <class In>
+class Walk {
+ public:
+  explicit Walk(In&& input) : range_(std::views::all(std::forward<In>(input))) {}
+  // False: it has ended.
+  bool next() {
+    if (begun_) {
+      ++at_;
+    } else {
+      at_ = std::ranges::begin(range_);
+      begun_ = true;
+    }
+    return at_ != std::ranges::end(range_);
+  }
+  decltype(auto) operator*() const { return *at_; }
+
+ private:
   using Range = std::views::all_t<In>;
-  struct State {
-    Range range;
-    std::ranges::iterator_t<Range> at;
-    bool begun = false;
-  };
-  auto state = std::make_shared<State>(State{std::views::all(std::forward<In>(input)), {}, false});
-  (void)function;
-  return [state](Encoder& out) {
-    if (state->begun) {
-      ++state->at;
-    } else {
-      state->at = std::ranges::begin(state->range);
-      state->begun = true;
-    }
-    if (state->at == std::ranges::end(state->range)) return false;
-    if constexpr (kStar) {
-      std::apply(
-          [&out](auto&&... each) {
-            Signature<F>::encode_arguments(out, std::forward<decltype(each)>(each)...);
-          },
-          *state->at);
-    } else {
-      Signature<F>::encode_arguments(out, *state->at);
-    }
-    return true;
+  Range range_;
+  std::ranges::iterator_t<Range> at_{};
+  bool begun_ = false;
+};
+
+// Encodes the arguments of the next call: an element of each input, until the shortest ends. kStar:
+// the elements of the one input are tuples of all arguments.
+template <bool kStar, class F, class... In>
+Stream::Pull puller(F, In&&... inputs) {
+  auto walks = std::make_shared<std::tuple<Walk<In>...>>(Walk<In>(std::forward<In>(inputs))...);
+  return [walks](Encoder& out) {
+    const auto encode_all = [&out](auto&&... each) {
+      Signature<F>::encode_arguments(out, std::forward<decltype(each)>(each)...);
+    };
+    return std::apply(
+        [&encode_all](auto&... walk) {
+          if (!(walk.next() && ...)) return false;
+          if constexpr (kStar) {
+            std::apply(encode_all, *walk...);
+          } else {
+            encode_all(*walk...);
+          }
+          return true;
+        },
+        *walks);
   };
 }
 
@@ -80,13 +94,18 @@ Stream::Pull puller(F function, In&& input) {
 //            initializer breaks the pool: all tasks fail with its error, submitting throws it.
 //            Closed: after close() or terminate().
 // Threads    any may submit. It has a thread of its own, on which callbacks run.
-// Processes  one. In a child of fork every use is Invalid, and its end nothing.
+// Processes  one. In a child of fork every use is Invalid, and its end nothing. By kFork only the
+//            first workers start; by then the pool has a thread, so those that replace them come
+//            from the forkserver.
 // Exits      a worker that was told to end has PoolOptions.exit_grace for it. exit() of this
-// process
-//            terminates the pool.
+//            process terminates the pool.
 // Destructor terminates.
 // Source     Python's multiprocessing.Pool, where a worker's death hangs it, map swallows all
-//            input, a running task can't be ended, and join may never return.
+//            input, a running task can't be ended, and join may never return. Its callback
+//            arguments are Future::add_done_callback here; imap's chunk size is in stream(). Of
+//            joblib's loky there is no pool that all share (get_reusable_executor: keep one, and
+//            resize it), and large arrays are not mapped unasked: pass an Array or SharedMemory,
+//            which is a name.
 class Pool {
  public:
   explicit Pool(int workers = 0);  // 0: cores_of_pools()
