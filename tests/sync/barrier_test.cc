@@ -77,6 +77,37 @@ TEST_CASE("Barrier: alone one passes at once") {
   CHECK_THROWS_AS(Barrier(-1), Invalid);
 }
 
+TEST_CASE("Barrier: a wait without a time-out has the barrier's, in every process") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Barrier barrier(2, nullptr, Millis{30});
+    CHECK_THROWS_AS(barrier.wait(), BrokenBarrier);
+    CHECK(barrier.broken());
+    barrier.reset();
+    Children children;
+    Process& child = children.start(
+        method,
+        [](Barrier it) {
+          try {
+            it.wait();
+          } catch (const BrokenBarrier&) {
+            std::exit(5);
+          }
+        },
+        barrier);
+    REQUIRE(child.join(kSoon));
+    CHECK(child.exitcode() == 5);
+    barrier.reset();
+    // A longer one of a wait's own.
+    const Numbers count;
+    children.start(method, &wait_once, barrier, count, soon());
+    REQUIRE(await([&] { return barrier.n_waiting() == 1; }));
+    CHECK_FALSE(await_for(Millis{60}, [&] { return barrier.broken(); }));
+    CHECK(barrier.wait() == 1);
+    REQUIRE(await([&] { return count[1] == 1; }));
+  }
+}
+
 TEST_CASE("Barrier: its action is called once a round, before any goes on") {
   actions = 0;
   Barrier barrier(3, &count_action);

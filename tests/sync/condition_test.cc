@@ -209,6 +209,55 @@ TEST_CASE("Condition: a killed waiter eats no notification") {
   CHECK(count[1] == 1);
 }
 
+TEST_CASE("Condition: a signal's handler runs in a wait, which goes on") {
+  Condition condition;
+  const Numbers count;
+  Children children;
+  Process& child = children.start(
+      Method::kSpawn,
+      [](Condition it, Numbers seen) {
+        static Numbers* told;
+        told = &seen;
+        ::signal(SIGINT, [](int) { ++(*told)[1]; });
+        const auto guard = it.guard();
+        ++seen[0];
+        std::exit(it.wait(kSoon) ? 3 : 4);
+      },
+      condition, count);
+  await_waiting(condition, count, 1);
+  for (int i = 1; i <= 3; ++i) {
+    child.interrupt();
+    REQUIRE(await([&] { return count[1] == i; }));
+  }
+  CHECK(child.is_alive());
+  {
+    const auto guard = condition.guard(kSoon);
+    CHECK(condition.notify() == 1);
+  }
+  REQUIRE(child.join(kSoon));
+  CHECK(child.exitcode() == 3);
+}
+
+TEST_CASE("Condition: SIGINT ends a process that waits, and the lock is free") {
+  Condition condition;
+  const Numbers count;
+  Children children;
+  Process& child = children.start(
+      Method::kForkserver,
+      [](const Condition& it, const Numbers& seen) {
+        ::signal(SIGINT, SIG_DFL);
+        wait_once(it, seen, forever());
+      },
+      condition, count);
+  await_waiting(condition, count, 1);
+  child.interrupt();
+  REQUIRE(child.join(kSoon));
+  CHECK(child.exitcode() == -SIGINT);
+  const auto guard = condition.guard(kSoon);
+  CHECK_FALSE(guard.owner_died);  // it had let the lock go
+  CHECK(count[1] == 0);
+}
+
 TEST_CASE("Condition: what a killed waiter leaves is not for those who came later") {
   Condition condition;
   const Numbers count;

@@ -28,14 +28,15 @@ class Numbers {
 };
 
 // Looks every millisecond, until it is so; false when it is late.
-inline bool await(const std::function<bool()>& is_so) {
-  const towpath::Deadline deadline(kSoon);
+inline bool await_for(towpath::Millis timeout, const std::function<bool()>& is_so) {
+  const towpath::Deadline deadline(timeout);
   while (!is_so()) {
     if (deadline.passed()) return false;
     towpath::wait_readable(-1, towpath::Millis{1});
   }
   return true;
 }
+inline bool await(const std::function<bool()>& is_so) { return await_for(kSoon, is_so); }
 
 // Children that are killed if a test fails.
 class Children {

@@ -27,7 +27,9 @@ struct Woken {
 // Deaths     a waiter that is killed eats no notification: another who waited then has it. The
 //            lock's holder: as with the lock.
 // Errors     Invalid: the lock is not held by this thread. Unsupported: 500 wait already.
-// Signals    a handler may not use it; the wait goes on behind a handler.
+// Signals    a handler may not use it; the wait goes on behind a handler. (In Python a handler that
+//            throws, as that of Ctrl-C does, ends the wait. Here none can: SIGINT without a handler
+//            ends the process, and who wants to end in order waits with a time-out.)
 // Threads    any.
 // Source     Python's multiprocessing.Condition.
 class Condition {
@@ -57,7 +59,7 @@ class Condition {
     }
     return woken;
   }
-  // How many are notified.
+  // How many are notified. Where that is all, one who was killed in its wait may be among them.
   int notify(int n = 1);
   int notify_all();
   const Handle& handle() const { return file_.handle(); }
