@@ -43,6 +43,10 @@ TEST_CASE("DictProxy: it does what a dict does") {
   CHECK_FALSE(dict.erase("d"));
   CHECK(dict.pop("c") == 3);
   CHECK_FALSE(dict.pop("c"));
+  CHECK(dict.popitem() == std::pair<std::string, int64_t>("a", 2));
+  CHECK(dict.popitem() == std::pair<std::string, int64_t>("b", 4));
+  CHECK_FALSE(dict.popitem());
+  dict.update(Pairs{{"b", 4}, {"a", 2}});
   dict.update(std::map<std::string, int>{{"x", 1}, {"y", 2}});
   CHECK(dict.size() == 4);
   CHECK(dict.find_many(std::vector<std::string>{"y", "z", "a"}) ==
@@ -89,6 +93,13 @@ TEST_CASE("ListProxy: it does what a list does") {
   CHECK(list.count("b") == 1);
   list.reverse();
   CHECK(list.values() == std::vector<std::string>{"e", "d", "c", "b"});
+  list.sort();
+  CHECK(list.values() == std::vector<std::string>{"b", "c", "d", "e"});
+  list.erase(1);
+  list.erase(-1);
+  CHECK(list.values() == std::vector<std::string>{"b", "d"});
+  CHECK_THROWS_AS(list.erase(2), Invalid);
+  list.extend(std::vector<std::string>{"x", "y"});
   CHECK_THROWS_WITH(list.at(4), Catch::Contains("index 4 of a list of 4 items"));
   CHECK_THROWS_AS(list.set(-5, "x"), Invalid);
   list.clear();
@@ -131,6 +142,9 @@ TEST_CASE("SetProxy and ValueProxy and NamespaceProxy and ArrayProxy: they do wh
   CHECK(set.erase(4));
   CHECK_FALSE(set.erase(4));
   CHECK(set.erase_all(std::vector<int>{5, 6}) == 1);
+  CHECK(set.intersection(std::vector<int>{1, 9, 3, 1}) == std::vector<int>{3, 1});
+  CHECK(set.difference(std::vector<int>{1, 9}) == std::vector<int>{3, 2});
+  CHECK(set.difference(std::vector<int>{}) == std::vector<int>{3, 1, 2});
   CHECK(set.pop() == 3);
   CHECK(set.size() == 2);
   set.clear();

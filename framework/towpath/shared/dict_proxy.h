@@ -35,6 +35,10 @@ class DictProxy : public Proxy {
   // True: it was there.
   bool erase(const K& key) { return call<bool>("erase", key); }
   std::optional<V> pop(const K& key) { return call<managed::Found<V>>("pop", key).value; }
+  // The last that came, if there is one.
+  std::optional<std::pair<K, V>> popitem() {
+    return call<managed::Found<std::pair<K, V>>>("pop_item").value;
+  }
   void clear() { call<void>("clear"); }
   uint64_t size() const { return call<uint64_t>("size"); }
   bool empty() const { return size() == 0; }

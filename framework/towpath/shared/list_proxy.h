@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -36,6 +38,7 @@ class ListProxy : public Proxy {
   // Before the index; beyond the end: there.
   void insert(int64_t index, const T& item) { call<void>("insert", index, item); }
   T pop(int64_t index = -1) { return call<T>("pop", index); }
+  void erase(int64_t index) { (void)pop(index); }
   // The first that is equal. False: none.
   bool remove(const T& item) { return call<bool>("erase_first", item); }
   void clear() { call<void>("clear"); }
@@ -71,6 +74,10 @@ class ListProxy : public Proxy {
                   "the function takes the list as std::vector<T>&");
     return call<typename Update::Result>("update_all", Update::located(+function),
                                          Update::arguments(std::forward<A>(arguments)...));
+  }
+  // By <; what is equal keeps its order. An update(): for another order, say your own.
+  void sort() requires std::totally_ordered<T> {
+    update([](std::vector<T>& all) { std::ranges::stable_sort(all); });
   }
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <list>
 #include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -119,6 +121,16 @@ class Dict final : public Referent {
     give_found(call, value_of(key.bytes));
     entries_.erase(call, key.bytes);
   }
+  // The last, as a pair.
+  void pop_item(Invocation& call) {
+    if (entries_.size() == 0) return give_found(call, nullptr);
+    const Entries::Entry& last = entries_.all().back();
+    call.out.array(1);
+    call.out.array(2);
+    call.give(last.key);
+    call.give(last.value);
+    entries_.erase(call, std::string(last.key.bytes));
+  }
   void update(Invocation& call) {
     Stored key = call.take_stored();
     Stored value = run_update(call, value_of(key.bytes));
@@ -191,8 +203,23 @@ class Set final : public Referent {
     call.out.array(entries_.size());
     for (const auto& entry : entries_.all()) call.give(entry.key);
   }
+  void intersection(Invocation& call) { give_those(call, true); }
+  void difference(Invocation& call) { give_those(call, false); }
 
  private:
+  // Of its items those that are among the given ones; or those that are not.
+  void give_those(Invocation& call, bool among) {
+    std::unordered_set<std::string> given;
+    for (auto left = call.take<uint64_t>(); left > 0; --left)
+      given.insert(std::move(call.take_stored().bytes));
+    std::vector<const Stored*> those;
+    for (const auto& entry : entries_.all()) {
+      if (given.contains(entry.key.bytes) == among) those.push_back(&entry.key);
+    }
+    call.out.array(those.size());
+    for (const Stored* item : those) call.give(*item);
+  }
+
   Entries entries_;
 };
 
@@ -337,6 +364,7 @@ const ObjectType& dict_type() {
                                                             {"set_default", &Dict::set_default},
                                                             {"erase", &Dict::erase},
                                                             {"pop", &Dict::pop},
+                                                            {"pop_item", &Dict::pop_item},
                                                             {"update", &Dict::update},
                                                             {"clear", &Dict::clear},
                                                             {"size", &Dict::size},
@@ -354,7 +382,9 @@ const ObjectType& set_type() {
                                                           {"clear", &Set::clear},
                                                           {"size", &Set::size},
                                                           {"contains", &Set::contains},
-                                                          {"values", &Set::values}});
+                                                          {"values", &Set::values},
+                                                          {"intersection", &Set::intersection},
+                                                          {"difference", &Set::difference}});
   return type;
 }
 

@@ -11,6 +11,9 @@ namespace towpath {
 
 // A set in a manager, in the order in which items came. Items are equal when they are encoded so.
 // All else: see Proxy.
+//
+// Source     Python's SetProxy (3.14). What changes the set there (|=, -=) is update() and
+//            erase_all() here; unions and comparisons are made of values().
 template <Sendable T>
 class SetProxy : public Proxy {
  public:
@@ -24,11 +27,11 @@ class SetProxy : public Proxy {
   // Many, in one message: how many were new, or were there.
   template <std::ranges::sized_range Items>
   uint64_t update(const Items& items) {
-    return many("add", items);
+    return many<uint64_t>("add", items);
   }
   template <std::ranges::sized_range Items>
   uint64_t erase_all(const Items& items) {
-    return many("erase", items);
+    return many<uint64_t>("erase", items);
   }
   // The first, if there is one.
   std::optional<T> pop() { return call<managed::Found<T>>("pop").value; }
@@ -37,14 +40,23 @@ class SetProxy : public Proxy {
   uint64_t size() const { return call<uint64_t>("size"); }
   bool empty() const { return size() == 0; }
   std::vector<T> values() const { return call<std::vector<T>>("values"); }
+  // Those that are among the given ones; those that are not. The set stays as it is.
+  template <std::ranges::sized_range Items>
+  std::vector<T> intersection(const Items& items) const {
+    return many<std::vector<T>>("intersection", items);
+  }
+  template <std::ranges::sized_range Items>
+  std::vector<T> difference(const Items& items) const {
+    return many<std::vector<T>>("difference", items);
+  }
 
  private:
-  template <class Items>
-  uint64_t many(std::string_view method, const Items& items) {
+  template <class R, class Items>
+  R many(std::string_view method, const Items& items) const {
     managed::Exchange exchange(client(), id(), method, 1 + std::ranges::size(items));
     encode(exchange.out(), uint64_t{std::ranges::size(items)});
     for (const auto& item : items) encode(exchange.out(), static_cast<const T&>(item));
-    return exchange.run().unsigned_integer();
+    return decode<R>(exchange.run());
   }
 };
 
