@@ -1,4 +1,6 @@
-// Threads share a counter; processes have one each, and the parent's is as it was.
+// Threads share a counter; processes have one each, and the parent's is as it was. (The text that
+// this is from prints 11 and 15: these fit other arguments than its own. Up to 5 and up to 4 make
+// 15 and 10, and 25 together.)
 #include <atomic>
 #include <thread>
 

@@ -33,6 +33,7 @@ void one_end_two_users();
 void hello_lines();
 void value_array();
 void manager();
+void own_class();
 void remote_manager();
 void join_before_get();
 void guidelines();

@@ -1,6 +1,8 @@
 // A manager is a process that holds objects for others. Several may change them; what one call does
 // is whole. What one reads and then writes, another may change meanwhile: update() runs a function
-// there, so that nothing is lost. (In Python d[k] += 1 is two calls, and loses updates.)
+// there, so that nothing is lost. (In Python d[k] += 1 is two calls, and loses updates.) The text
+// that this is from prints the reversed list as [7, ..., 0]: it is wrong, range(10) reversed begins
+// with 9.
 #include "pipelines/tour/examples.h"
 #include "pipelines/tour/tour.h"
 #include "towpath/message/json.h"

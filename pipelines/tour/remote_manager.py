@@ -1,9 +1,10 @@
+import json
 from multiprocessing import AuthenticationError, Process
-from multiprocessing.managers import BaseManager, DictProxy
+from multiprocessing.managers import BaseManager, DictProxy, ListProxy
 from queue import Queue
 
 KEY = b"a long and random secret"
-letters, counts = Queue(), {}
+letters, shared, numbers = Queue(), {}, list(range(10))
 
 
 class Server(BaseManager):
@@ -15,16 +16,22 @@ class Client(BaseManager):
 
 
 Server.register("letters", callable=lambda: letters)
-Server.register("counts", callable=lambda: counts, proxytype=DictProxy)
+Server.register("dict", callable=lambda: shared, proxytype=DictProxy)
+Server.register("list", callable=lambda: numbers, proxytype=ListProxy)
 Client.register("letters")
-Client.register("counts", proxytype=DictProxy)
+Client.register("dict", proxytype=DictProxy)
+Client.register("list", proxytype=ListProxy)
 
 
 def client(address):
     manager = Client(address, KEY)
     manager.connect()
     print("got", manager.letters().get(), flush=True)
-    manager.counts()["letters"] = 1
+    shared = manager.dict()
+    shared[1] = "1"
+    shared["2"] = 2
+    shared[0.25] = None
+    manager.list().reverse()
 
 
 if __name__ == "__main__":
@@ -33,7 +40,9 @@ if __name__ == "__main__":
         child = Process(target=client, args=(manager.address,))
         child.start()
         child.join()
-        print("counted", manager.counts()["letters"])
+        for key, value in manager.dict().items():
+            print(f"{json.dumps(key)}: {json.dumps(value)}")
+        print(manager.list())
         try:
             Client(manager.address, b"another").connect()
         except AuthenticationError:

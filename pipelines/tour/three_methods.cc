@@ -1,11 +1,13 @@
 // Three ways for a child to begin. None gives it more than it needs: by forkserver and spawn a
 // child has its standard streams, its line to the parent and its arguments, and no other open file.
-// What a killed process shared by name is taken away when the program ends: there is no tracker
-// that could take away what others use.
+// All three work in a program that is linked statically or stripped, too. What a process shares by
+// name lies in the folder of its program, which goes with the program's last process, however that
+// ends: there is no tracker that could take away what others use.
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <cstdio>
 #include <filesystem>
 
 #include "pipelines/tour/examples.h"
@@ -25,18 +27,26 @@ void count_files(const std::string& method, const std::string& stray) {
   say(format("{}: stray files {}", method, strays));
 }
 
-void share_and_die() {
-  const SharedMemory memory = SharedMemory::create(1 << 20);
-  const Lock lock;
-  std::raise(SIGKILL);
+// The next line that a program prints.
+std::string line_of(FILE* program) {
+  std::string line;
+  for (int c = std::fgetc(program); c != EOF && c != '\n'; c = std::fgetc(program))
+    line += static_cast<char>(c);
+  return line;
 }
 
-// A program within the tour: its shared things are gone with it.
-void share() {
-  Process child(&share_and_die);
-  child.start();
-  child.join();
-  say(format("killed by signal {}", -*child.exitcode()));
+// A program of its own, with a semaphore and shared memory, which is killed.
+void run_static_program() {
+  const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  FILE* const program = ::popen(format("exec {}/towpath-tour-static", here.string()).c_str(), "r");
+  say(line_of(program));
+  const std::string folder = line_of(program);
+  const int status = ::pclose(program);
+  say(format("it was killed by signal {}", WTERMSIG(status)));
+  // Its keeper removes the folder, a moment later.
+  const Deadline deadline(Millis{10'000});
+  while (std::filesystem::exists(folder) && !deadline.passed()) ::usleep(1'000);
+  say(format("what it shared is gone: {}", yes_or_no(!std::filesystem::exists(folder))));
 }
 
 }  // namespace
@@ -50,9 +60,7 @@ void three_methods() {
     child.join();
   }
   ::close(stray);
-  Process program(&share);
-  program.start();
-  program.join();
+  run_static_program();
 }
 
 }  // namespace tour
