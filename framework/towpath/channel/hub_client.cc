@@ -11,6 +11,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/signal_mask.h"
 #include "towpath/channel/item_run.h"
 #include "towpath/sync/holder.h"
 
@@ -35,6 +36,7 @@ HubClient::HubClient(const HubPlace& place)
   if (!wake_) throw_errno("eventfd");
   dealer_->forget_rest_at_end();  // finish() waits for the hub's answers
   say({.op = HubOp::kHello, .number = this_process()});
+  const SignalsBlocked blocked;
   thread_ = std::thread([this] {
     try {
       run();
@@ -59,9 +61,7 @@ HubClient::~HubClient() {
 
 // ── The users' side ──
 
-void HubClient::throw_ended(std::unique_lock<std::mutex>& lock, const char* what,
-                            std::string_view queue) {
-  while (exiting_ && *exiting_ != std::this_thread::get_id()) progress_.wait(lock);
+void HubClient::throw_ended(const char* what, std::string_view queue) const {
   throw Closed(format("{}: {}: {}", what, queue, end_));
 }
 
@@ -216,7 +216,6 @@ void HubClient::finish() noexcept {
   try {
     {
       std::unique_lock lock(mutex_);
-      exiting_ = std::this_thread::get_id();
       if (!ended()) {
         say({.op = HubOp::kBye});
         end_ = "its process is ending";

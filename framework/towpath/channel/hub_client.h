@@ -23,7 +23,8 @@ namespace towpath {
 // Load       what is said while the hub has not dealt with what was said before waits, and goes as
 //            one message: see say() and put().
 // Deaths     the hub's ends everything with Closed, which names it.
-// Exit       waits until the hub has dealt with all that was said.
+// Exit       waits until the hub has dealt with all that was said. From then on all is Closed, also
+//            for threads that wait: statics behind may join them.
 // Threads    any, with the mutex held where it is said.
 class HubClient {
  public:
@@ -45,6 +46,7 @@ class HubClient {
 
   std::mutex& mutex() { return mutex_; }
   uint64_t number() const { return place_.number; }
+  int pid() const { return place_.pid(); }  // the hub's
 
   // ── With the mutex held ──
 
@@ -54,10 +56,8 @@ class HubClient {
     const std::lock_guard lock(mutex_);
     return is_over_;
   }
-  // Closed. While the process exits only for the thread that does so: others had better stay where
-  // they are than throw.
-  [[noreturn]] void throw_ended(std::unique_lock<std::mutex>& lock, const char* what,
-                                std::string_view queue);
+  // Closed.
+  [[noreturn]] void throw_ended(const char* what, std::string_view queue) const;
 
   uint32_t add(User& user);  // its number
   void remove(uint32_t queue);
@@ -111,8 +111,7 @@ class HubClient {
   uint64_t on_its_way_ = 0;          // bytes
   std::deque<uint64_t> unanswered_;  // messages, by size
   uint64_t answered_ = 0;
-  std::string end_;                         // why
-  std::optional<std::thread::id> exiting_;  // who
+  std::string end_;  // why
   std::thread thread_;
 };
 

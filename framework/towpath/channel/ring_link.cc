@@ -17,6 +17,7 @@
 #include "towpath/base/cpu_count.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/pause_briefly.h"
 #include "towpath/channel/connection.h"
 #include "towpath/channel/descriptor.h"
 #include "towpath/channel/descriptor_passing.h"
@@ -71,14 +72,6 @@ int64_t tick() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-void pause_briefly() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
 }
 
 // Looks at the ring before a reader sleeps: some microseconds in all. Where one core does

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <latch>
 #include <mutex>
@@ -16,6 +15,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/process_limit.h"
+#include "towpath/base/signal_mask.h"
 
 namespace towpath {
 namespace {
@@ -34,9 +34,7 @@ constexpr size_t kNotCopied = size_t{16} << 10;
 // same time.
 void make_sure_of_threads() {
   constexpr int kThreads = 2;  // one that reads and writes, one that closes sockets
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for threads that stay
+  const SignalsBlocked blocked;
   std::latch end(1);
   std::vector<std::thread> threads;
   int error = 0;
@@ -47,7 +45,6 @@ void make_sure_of_threads() {
   }
   end.count_down();
   for (std::thread& thread : threads) thread.join();
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error == 0) return;
   throw SystemError(
       format("a thread can't be made, and ZeroMQ needs {}: {}", kThreads, kRaiseProcessLimit),

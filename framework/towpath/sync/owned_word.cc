@@ -1,17 +1,12 @@
 #include "towpath/sync/owned_word.h"
 
+#include "towpath/base/pause_briefly.h"
 #include "towpath/sync/futex.h"
 
 namespace towpath {
 namespace {
 
 constexpr int kSpins = 100;  // about the time that a few instructions under the lock take
-
-inline void pause_a_little() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#endif
-}
 
 }  // namespace
 
@@ -22,7 +17,7 @@ Acquired OwnedWord::acquire_slowly(Holder me, Millis timeout, Ended ended) {
   };
   for (int i = 0; i < kSpins && timeout > Millis{0}; ++i) {
     if (word_.load(std::memory_order_relaxed) == 0 && take(0, me)) return Acquired::kYes;
-    pause_a_little();
+    pause_briefly();
   }
   Slices slices(timeout);
   uint64_t waited = 0;  // who has slept can't know whether others still do
