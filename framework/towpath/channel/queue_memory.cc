@@ -9,6 +9,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/memory/file_space.h"
 
 namespace towpath {
 
@@ -24,8 +25,12 @@ QueueMemory::QueueMemory(const Handle& queue, bool create) : path_(queue.path() 
   if (!fd_) throw_errno(format("open({})", path_));
   if (!create) return;
   maker_ = ::getpid();
-  if (::ftruncate(fd_.get(), static_cast<off_t>(kPoolAt + kPoolBytes)) != 0)
-    throw_errno(format("ftruncate({})", path_));
+  constexpr uint64_t kAll = kPoolAt + kPoolBytes;
+  if (::ftruncate(fd_.get(), static_cast<off_t>(kAll)) == 0) return;
+  const int error = errno;
+  ::unlink(path_.c_str());
+  if (error == EFBIG) throw_file_limit(format("{}: addresses of", queue.name), kAll);
+  throw SystemError(format("ftruncate({}, {})", path_, kAll), error);
 }
 
 QueueMemory::~QueueMemory() {
@@ -52,14 +57,10 @@ bool QueueMemory::reserve(uint64_t at, uint64_t size) {
   if (::fstatvfs(fd_.get(), &room) != 0) throw_errno("fstatvfs(/dev/shm)");
   // A file system without a limit counts no blocks.
   if (room.f_blocks != 0 && size > room.f_bavail * room.f_frsize) return false;
-  for (;;) {
-    const int error =
-        ::posix_fallocate(fd_.get(), static_cast<off_t>(at), static_cast<off_t>(size));
-    if (error == 0) return true;
-    if (error == ENOSPC || error == ENOMEM) return false;
-    if (error != EINTR)
-      throw SystemError(format("posix_fallocate({}, {}, {})", path_, at, size), error);
-  }
+  const int error = reserve_space(fd_.get(), at, size);
+  if (error == 0) return true;
+  if (error == ENOSPC || error == ENOMEM) return false;
+  throw SystemError(format("posix_fallocate({}, {}, {})", path_, at, size), error);
 }
 
 void QueueMemory::give_back(uint64_t at, uint64_t size) noexcept {

@@ -10,6 +10,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/memory/file_space.h"
 
 namespace towpath {
 namespace {
@@ -17,12 +18,7 @@ namespace {
 void set_size(int fd, uint64_t size) {
   if (!std::in_range<off_t>(size)) throw Invalid(format("{} bytes of shared memory", size));
   if (::ftruncate(fd, static_cast<off_t>(size)) != 0) {
-    if (errno == EFBIG) {
-      throw Invalid(
-          format("shared memory of {} bytes passes the limit on the size of files, which "
-                 "counts for it, too: raise it with ulimit -f unlimited",
-                 size));
-    }
+    if (errno == EFBIG) throw_file_limit("shared memory", size);
     throw_errno(format("ftruncate(memfd, {})", size));
   }
 }

@@ -16,6 +16,7 @@
 #include "towpath/base/format.h"
 #include "towpath/base/program_session.h"
 #include "towpath/base/unique_fd.h"
+#include "towpath/memory/file_space.h"
 
 namespace towpath {
 
@@ -77,8 +78,6 @@ SessionFile::Mapped::~Mapped() {
 
 namespace {
 
-constexpr uint64_t kReserveStep = uint64_t{64}
-                                  << 20;  // a signal makes the kernel begin a step anew
 constexpr size_t kMaxName = 200;
 
 void check_name(std::string_view kind, std::string_view name) {
@@ -106,21 +105,10 @@ void reserve(int fd, const Handle& handle, uint64_t size) {
   // limit counts no blocks.
   if (all != 0 && size > free) throw_full(handle, size, all, free);
   if (!std::in_range<off_t>(size)) throw Invalid(format("{}: {} bytes", handle.name, size));
-  for (uint64_t at = 0; at < size;) {
-    const uint64_t step = std::min(kReserveStep, size - at);
-    const int error = ::posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(step));
-    if (error == EINTR) continue;
-    if (error == ENOSPC) throw_full(handle, size, all, at);
-    if (error == EFBIG) {
-      throw Invalid(
-          format("{}: {} bytes pass the limit on the size of files, which counts for "
-                 "shared memory, too: raise it with ulimit -f unlimited",
-                 handle.name, size));
-    }
-    if (error != 0)
-      throw SystemError(format("posix_fallocate({}, {}, {})", handle.name, at, step), error);
-    at += step;
-  }
+  const int error = reserve_space(fd, 0, size);
+  if (error == ENOSPC) throw_full(handle, size, all, free);
+  if (error == EFBIG) throw_file_limit(handle.name, size);
+  if (error != 0) throw SystemError(format("posix_fallocate({}, 0, {})", handle.name, size), error);
 }
 
 // What is open gets its name whole or not at all. False: the name is taken.
