@@ -1,13 +1,16 @@
 #include "towpath/process/hub.h"
 
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
 #include "towpath/base/error.h"
+#include "towpath/base/format.h"
 #include "towpath/base/shared_folder.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/local_socket.h"
@@ -37,15 +40,22 @@ uint64_t start_hub(HubWork work, const std::string& address) {
   auto [mine, its] = packet_pair();
   send_packet(mine.get(),
               to_bytes(Order{locate_code(reinterpret_cast<const void*>(work)), address}));
-  last = exec_self(ExecRole::kHub, its.get(), Parenthood::kThread).pid;
+  const Launched hub = exec_self(ExecRole::kHub, its.get(), Parenthood::kThread);
+  last = hub.pid;
   its.reset();
   try {
     if (const auto ready = receive_packet(mine.get(), kStartTime))
       return from_bytes<Holder>(ready->bytes);
   } catch (const EndOfStream&) {
-    // It said why.
+    throw Closed(
+        "the hub of this program's queues ended before it served any; its reason is above");
   }
-  throw Closed("the hub of this program's queues ended before it served any; its reason is above");
+  // It might begin yet, and nobody would know of it.
+  ::syscall(SYS_pidfd_send_signal, hub.pidfd.get(), SIGKILL, nullptr, 0);
+  throw Closed(
+      format("the hub of this program's queues (pid {}) did not begin to serve in {} s, and was "
+             "killed: the machine has too much to do, or it was stopped",
+             hub.pid, kStartTime / std::chrono::seconds(1)));
 }
 
 void run_hub(UniqueFd line) {
