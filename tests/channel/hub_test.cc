@@ -1,12 +1,16 @@
 // What is of the hub alone: queues over ZeroMQ when it dies, and what it sends ahead.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <future>
 #include <random>
 #include <thread>
 
 #include "sync/helpers.h"
+#include "towpath/base/format.h"
 #include "towpath/channel/hub_place.h"
 #include "towpath/channel/queue.h"
 
@@ -67,13 +71,6 @@ void hammer(JoinableQueue<int> queue, bool puts, Numbers numbers) {
   }
 }
 
-void kill_hub() {
-  const HubPlace hub = running_hub();
-  const UniqueFd ended = hub.open_pidfd();
-  ::kill(hub.pid(), SIGKILL);
-  REQUIRE(wait_readable(ended.get(), kSoon));
-}
-
 // What it threw: "" for nothing.
 template <class Act>
 std::string text_of_closed(Act act) {
@@ -83,6 +80,55 @@ std::string text_of_closed(Act act) {
     return error.what();
   }
   return "";
+}
+
+// A static that others may join: its thread waits for items.
+void wait_in_static_thread(Queue<int> queue, Numbers numbers) {
+  static std::promise<void> begin, waits;
+  static std::jthread getter([queue, numbers]() mutable {
+    begin.get_future().wait();
+    queue.put(0);
+    queue.get();
+    waits.set_value();
+    try {
+      queue.get();
+    } catch (const Closed&) {
+      numbers[0] = 1;
+    }
+  });
+  begin.set_value();  // ZeroMQ starts behind it, and so ends before it
+  waits.get_future().wait();
+}
+
+void use_queue(Queue<int> queue, Numbers numbers) {
+  const std::string text = text_of_closed([&] { queue.put(1), queue.qsize(); });
+  numbers[0] = text.find("ulimit -Hn") != std::string::npos ? 2 : 1;
+}
+
+// The hub can open so many descriptors more while this lives.
+class HubFiles {
+ public:
+  explicit HubFiles(int more) {
+    rlim_t limit = 0;
+    for (; more > 0; ++limit) {
+      if (!std::filesystem::is_symlink(format("/proc/{}/fd/{}", pid_, limit))) --more;
+    }
+    ::prlimit(pid_, RLIMIT_NOFILE, nullptr, &before_);
+    const rlimit now{limit, before_.rlim_max};
+    ::prlimit(pid_, RLIMIT_NOFILE, &now, nullptr);
+  }
+  ~HubFiles() { ::prlimit(pid_, RLIMIT_NOFILE, &before_, nullptr); }
+
+ private:
+  const pid_t pid_ = running_hub().pid();
+  rlimit before_{};
+};
+
+void kill_hub() {
+  const HubPlace hub = running_hub();
+  const UniqueFd ended = hub.open_pidfd();
+  ::kill(hub.pid(), SIGKILL);
+  REQUIRE(wait_readable(ended.get(), kSoon));
 }
 
 }  // namespace
@@ -280,4 +326,79 @@ TEST_CASE("Hub: a queue ends there when nobody can use it any more") {
     queue.put(i);
     REQUIRE(queue.get(kSoon) == i);
   }
+}
+
+TEST_CASE("Hub: a thread that waits is Closed when its process exits") {
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    Queue<int> queue(kZeroMq);
+    const Numbers numbers;
+    Children children;
+    children.start(method, &wait_in_static_thread, queue, numbers);
+    CHECK(children.joined());
+    CHECK(numbers[0] == 1);
+  }
+}
+
+TEST_CASE("Hub: a process that it can't watch hears why and others are served") {
+  Queue<int> queue(kZeroMq);
+  queue.put(1);
+  CHECK(queue.get(kSoon) == 1);
+  const Numbers numbers;
+  {
+    const HubFiles one_more(1);  // for its connection
+    Children children;
+    children.start(Method::kForkserver, &use_queue, queue, numbers);
+    CHECK(children.joined());
+    CHECK(numbers[0] == 2);
+    queue.put(2);
+    CHECK(queue.get(kSoon) == 2);
+  }
+  Children children;
+  children.start(Method::kForkserver, &use_queue, queue, numbers);
+  CHECK(children.joined());
+  CHECK(numbers[0] == 1);
+}
+
+TEST_CASE("Hub: while it is stopped calls end in time") {
+  JoinableQueue<int> tasks(kZeroMq), watched(kZeroMq);
+  tasks.put(1);
+  tasks.flush();
+  watched.put(1);
+  watched.flush();
+  const pid_t hub = running_hub().pid();
+  ::kill(hub, SIGSTOP);
+  std::atomic<int> right{0};
+  const auto times_out = [&right](auto act) {
+    return std::jthread([&right, act] {
+      try {
+        act();
+      } catch (const Timeout& error) {
+        if (std::string(error.what()).find("stopped") != std::string::npos) ++right;
+      }
+    });
+  };
+  {
+    const std::jthread size = times_out([&] { tasks.qsize(); });
+    const std::jthread fileno = times_out([&] { watched.fileno(); });
+    const std::jthread done = times_out([&] { tasks.task_done(); });
+    const std::jthread poll([&] { right += tasks.poll() ? 0 : 1; });
+    const std::jthread join([&] { right += tasks.join(kNow) ? 0 : 1; });
+  }
+  CHECK(right == 5);
+  ::kill(hub, SIGCONT);
+  CHECK(tasks.get(kSoon) == 1);
+}
+
+TEST_CASE("Hub: a program's signals are not for the threads of a queue") {
+  Queue<int> queue(kZeroMq);
+  queue.put(1);
+  CHECK(queue.get(kSoon) == 1);
+  int open = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    const std::string status = file_text(task.path() / "status");
+    const uint64_t blocked = std::stoull(status.substr(status.find("SigBlk:") + 7), nullptr, 16);
+    if ((blocked & (uint64_t{1} << (SIGTERM - 1))) == 0) ++open;
+  }
+  CHECK(open == 1);
 }

@@ -517,3 +517,25 @@ TEST_CASE("QueueBroker: in any play each item is got once and every count balanc
     }
   }
 }
+
+TEST_CASE("QueueBroker: an item that is held keeps no larger message") {
+  Stage stage({.joinable = true}, 1);
+  auto memory = std::make_shared<std::string>();
+  ItemRun::append(*memory, "1");
+  ItemRun::append(*memory, std::string(100'000, '0'));
+  const std::weak_ptr<std::string> message = memory;
+  stage.broker.put(kA, {memory, *memory, 2, 0});
+  memory.reset();
+  stage.broker.want(kA, 2, 1, 0);
+  stage.broker.settle();
+  stage.broker.got(kA, 2);
+  CHECK_FALSE(message.expired());
+  stage.broker.done(kA, 1);
+  CHECK(message.expired());
+  stage.broker.leave(kA);
+  stage.broker.join(kA);
+  stage.heard.all[kA].items.clear();
+  stage.broker.want(kA, 1, 1, 0);
+  stage.broker.settle();
+  CHECK(stage.values(kA) == Values{1});
+}

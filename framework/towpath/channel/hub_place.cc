@@ -47,6 +47,7 @@ std::string HubPlace::address() const {
 
 UniqueFd HubPlace::open_pidfd() const {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid(), 0)));
+  if (!pidfd && errno != ESRCH) throw_errno(format("pidfd_open({})", pid()));
   // Behind that: the number can have been given to another process.
   if (!pidfd || process_ended(process))
     throw Closed(format("the hub (pid {}) of this program's queues has ended", pid()));

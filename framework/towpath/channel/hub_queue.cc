@@ -100,7 +100,7 @@ HubQueue::Lock HubQueue::enter(const char* what) {
                what, name()));
   }
   Lock lock(client->mutex());
-  if (client->ended()) client->throw_ended(lock, what, name());
+  if (client->ended()) client->throw_ended(what, name());
   return lock;
 }
 
@@ -129,7 +129,7 @@ bool HubQueue::sleep(Lock& lock, const char* what, const Deadline& deadline) {
   } else if (left > Millis{0}) {
     changed_.wait_for(lock, left);
   }
-  if (client_->ended()) client_->throw_ended(lock, what, name());
+  if (client_->ended()) client_->throw_ended(what, name());
   return left > Millis{0};
 }
 
@@ -147,6 +147,14 @@ HubRecord HubQueue::ask(Lock& lock, HubRecord question, const char* what,
   while (!place->second && sleep(lock, what, deadline)) {
   }
   return place->second.value_or(HubRecord{.op = HubOp::kHello});
+}
+
+// For calls that don't wait.
+HubRecord HubQueue::ask_at_once(Lock& lock, const HubRecord& question, const char* what) {
+  const HubRecord answer = ask(lock, question, what, Deadline(kAnswerTime));
+  if (answer.op != HubOp::kHello) return answer;
+  throw Timeout(format("{}: {}: the hub (pid {}) has not answered in {} s: is it stopped?", what,
+                       name(), client_->pid(), kAnswerTime / std::chrono::seconds(1)));
 }
 
 void HubQueue::hear(const HubRecord& record, std::string_view body,
@@ -282,10 +290,12 @@ void HubQueue::await_item(Lock& lock, Millis timeout) {
   const Waiting waiting(getters_);
   if (timeout <= Millis{0}) {
     told_getters_ = getters_ - 1;
-    ask(lock, {.op = HubOp::kWant, .number = 1, .other = told_getters_}, "get",
-        Deadline(kAnswerTime));
+    const HubRecord answer = ask(lock, {.op = HubOp::kWant, .number = 1, .other = told_getters_},
+                                 "get", Deadline(kAnswerTime));
     if (!items_.empty()) return;
-    if (is_shut_) throw EndOfStream(format("get: {} was shut down, and is empty", name()));
+    // As the hub said it in one: what this process knows by now may be of another moment.
+    if (answer.flag != 0 && answer.number == 0)
+      throw EndOfStream(format("get: {} was shut down, and is empty", name()));
     throw Empty(format("get: nothing is in {}", name()));
   }
   const Deadline deadline(timeout);
@@ -339,13 +349,13 @@ void HubQueue::give_back_items() {
 
 bool HubQueue::poll(Millis timeout) {
   Lock lock = enter("poll");
-  const Deadline deadline(timeout);
+  const Deadline deadline(timeout), patience(std::max(timeout, kAnswerTime));
   for (;;) {
     if (!items_.empty()) return true;
     const uint64_t tells = tells_;
-    const HubRecord status =
-        ask(lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenSomething}, "poll",
-            Deadline(kForever));
+    const HubRecord status = ask(
+        lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenSomething}, "poll", patience);
+    if (status.op == HubOp::kHello) return !items_.empty();
     if (status.number > 0 || status.flag != 0) return true;
     while (tells == tells_ && items_.empty()) {
       if (!sleep(lock, "poll", deadline)) return !items_.empty();
@@ -376,8 +386,7 @@ int HubQueue::fileno() {
   UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) throw_errno("eventfd");
   const HubRecord status =
-      ask(lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenSomething}, "fileno",
-          Deadline(kForever));
+      ask_at_once(lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenSomething}, "fileno");
   if (!readable_) readable_ = std::move(event);
   set_readable(!items_.empty() || status.number > 0 || status.flag != 0);
   return readable_.get();
@@ -387,7 +396,7 @@ int HubQueue::fileno() {
 
 uint64_t HubQueue::size() {
   Lock lock = enter("qsize");
-  return ask(lock, {.op = HubOp::kAskStatus}, "qsize", Deadline(kForever)).number;
+  return ask_at_once(lock, {.op = HubOp::kAskStatus}, "qsize").number;
 }
 
 bool HubQueue::flush(Millis timeout) {
@@ -407,7 +416,7 @@ void HubQueue::shut_down() {
 void HubQueue::task_done() {
   Lock lock = enter("task_done");
   if (const auto number = held_.take()) return say({.op = HubOp::kDone, .number = *number});
-  if (ask(lock, {.op = HubOp::kDoneAny}, "task_done", Deadline(kForever)).number == 0) {
+  if (ask_at_once(lock, {.op = HubOp::kDoneAny}, "task_done").number == 0) {
     throw Invalid(format(
         "task_done: {}: called more often than items were got from it and not done", name()));
   }
@@ -415,12 +424,12 @@ void HubQueue::task_done() {
 
 bool HubQueue::join(Millis timeout) {
   Lock lock = enter("join");
-  const Deadline deadline(timeout);
+  const Deadline deadline(timeout), patience(std::max(timeout, kAnswerTime));
   for (;;) {
     const uint64_t tells = tells_;
-    const HubRecord status =
-        ask(lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenFinished}, "join",
-            Deadline(kForever));
+    const HubRecord status = ask(
+        lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenFinished}, "join", patience);
+    if (status.op == HubOp::kHello) return false;
     if (status.other == 0) return true;
     while (tells == tells_) {
       if (!sleep(lock, "join", deadline)) return false;

@@ -56,6 +56,7 @@ class HubQueue final : public QueueCore, private HubClient::User {
   Lock enter(const char* what);
   void say(HubRecord record, std::string_view body = {});
   HubRecord ask(Lock& lock, HubRecord question, const char* what, const Deadline& deadline);
+  HubRecord ask_at_once(Lock& lock, const HubRecord& question, const char* what);
   bool sleep(Lock& lock, const char* what, const Deadline& deadline);
   void await_room(Lock& lock, Millis timeout);
   bool take_room(Lock& lock, Millis timeout, const Deadline& deadline);

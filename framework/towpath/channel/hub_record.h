@@ -30,7 +30,7 @@ enum class HubOp : uint32_t {
   kBye,           // it ends well, and says no more
   // From the hub.
   kItems,          // number of items; other: number of the first; body: they
-  kNothing,        // token; number: size; other: 1 when shut
+  kNothing,        // token; number: size; 1 in `flag` when shut
   kRoom,           // token; number
   kStatus,         // token; number: size; other: unfinished; 1 in `flag` when shut
   kFinished,       // token; number: 1 when one was

@@ -65,6 +65,12 @@ ItemRun ItemRun::take_front(uint64_t count, uint64_t most) {
   return taken;
 }
 
+void ItemRun::let_go_of_message() {
+  if (memory_ == nullptr || memory_->size() / 2 <= bytes_.size()) return;
+  memory_ = std::make_shared<const std::string>(bytes_);
+  bytes_ = *memory_;
+}
+
 void ItemRuns::push_back(ItemRun run) {
   count_ += run.count();
   bytes_ += run.bytes().size();

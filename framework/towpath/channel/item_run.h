@@ -27,6 +27,8 @@ class ItemRun {
   // but for the first.
   ItemRun take_front(uint64_t count, uint64_t most = UINT64_MAX);
   void number_from(uint64_t first) { first_ = first; }
+  // For a run that may be kept long: has a copy of its own, if the message is much larger.
+  void let_go_of_message();
 
   // What an item takes in a run.
   static constexpr uint64_t kHead = 4;

@@ -188,8 +188,10 @@ void QueueBroker::got(Peer peer, uint64_t count) {
   const uint64_t before = it.sent.bytes();
   for (; count > 0; --count) {
     if (options_.joinable) {
-      const uint64_t number = it.sent.front().first();
-      it.held.emplace(number, it.sent.take_front(1));
+      // bytes_ is what the items take: one of them is not to keep a whole message.
+      ItemRun item = it.sent.take_front(1);
+      item.let_go_of_message();
+      it.held.emplace(item.first(), std::move(item));
     } else {
       it.sent.drop_front();
     }

@@ -161,11 +161,15 @@ void QueueHub::State::meet(const std::string& identity, std::string_view message
   const auto pid = static_cast<pid_t>(number_of(process));
   client->pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   const int error = client->pidfd ? 0 : errno;
+  // Behind that: the number can have been given to another process. And one whose death the hub
+  // could not know is not served: it goes like a dead one, once it has heard why.
+  if (error != 0 || process_ended(process)) client->dying.emplace(kLastWords);
   Client& met = *clients.emplace(identity, std::move(client)).first->second;
-  // Behind that: the number can have been given to another process.
-  if (!met.pidfd || process_ended(process)) met.dying.emplace(kLastWords);
-  if (error == EMFILE || error == ENFILE)
-    refuse(met, format("no more processes can use it: {}", std::strerror(error)));
+  if (error != 0 && error != ESRCH) {
+    refuse(met, format("no more processes can use it: pidfd_open({}): {}: raise the hard limit of "
+                       "open files (ulimit -Hn), which it has reached with {} others",
+                       pid, std::strerror(error), clients.size() - 1));
+  }
 }
 
 void QueueHub::State::hear(Message message) {
