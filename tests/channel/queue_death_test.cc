@@ -1,7 +1,10 @@
 // Queues between processes, and what is left of them when some are killed: all of it that was
 // flushed, which in shared memory is all of it.
+#include <sys/resource.h>
+
 #include <array>
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <cstring>
 #include <map>
 #include <random>
@@ -15,6 +18,7 @@ using namespace towpath;
 namespace {
 
 constexpr Millis kNow{0};
+using Tasks = JoinableQueue<int>;
 
 // The start methods of a process that may have used ZeroMQ, and so have threads.
 std::vector<Method> methods(Transport transport) {
@@ -24,6 +28,108 @@ std::vector<Method> methods(Transport transport) {
 
 void put_range(Queue<int> queue, int begin, int end) {
   for (int i = begin; i < end; ++i) queue.put(i);
+}
+
+// Sets a limit of this process while it lives.
+class Limit {
+ public:
+  Limit(__rlimit_resource which, rlim_t value) : which_(which) {
+    ::getrlimit(which, &before_);
+    const rlimit now{value, before_.rlim_max};
+    if (::setrlimit(which, &now) != 0) throw_errno("setrlimit");
+  }
+  ~Limit() { ::setrlimit(which_, &before_); }
+
+ private:
+  const __rlimit_resource which_;
+  rlimit before_{};
+};
+
+// So many descriptors that none can be opened.
+rlim_t no_more_files() {
+  const UniqueFd lowest(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  return static_cast<rlim_t>(lowest.get());
+}
+
+template <class E, class Act>
+bool throws(Act act) {
+  try {
+    act();
+  } catch (const E&) {
+    return true;
+  }
+  return false;
+}
+
+// Somebody watches the queue, and there is 1 in it.
+void use_without_descriptors(Tasks queue, Numbers right) {
+  const std::string large(size_t{520} << 20, 'x');
+  queue.qsize();  // what is asked of the system once only is asked
+  {
+    const Limit limit(RLIMIT_NOFILE, no_more_files());
+    right[0] = throws<SystemError>([&] { queue.get(kNow); });
+    // Each takes memory, and gives it back.
+    for (size_t i = 1; i < 3; ++i)
+      right[i] = throws<SystemError>([&] { queue.put_bytes(large, kNow); });
+    right[3] = throws<SystemError>([&] { queue.shutdown(); });
+  }
+  right[4] = queue.qsize() == 1 && queue.get(kNow) == 1;
+  right[5] = throws<Empty>([&] { queue.get(kNow); });
+}
+
+// There is a small item in the queue and a large one.
+void get_without_addresses(Queue<std::string> queue, Numbers right) {
+  right[0] = queue.get(kNow) == "small";
+  {
+    const auto pages = std::stoull(file_text("/proc/self/statm"));
+    const Limit limit(RLIMIT_AS, pages * 4096 + (rlim_t{700} << 20));
+    right[1] = throws<SystemError>([&] { queue.get(kNow); });
+  }
+  right[2] = queue.get(kNow).size() == 100'000;
+}
+
+void make_with_small_files(Numbers right) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  const Limit limit(RLIMIT_FSIZE, 1 << 20);
+  try {
+    const Queue<int> queue;
+  } catch (const Invalid& error) {
+    right[0] = std::string(error.what()).find("ulimit -f") != std::string::npos;
+  }
+}
+
+// Opens it anew each time.
+void get_and_drop(std::string handle, int times) {
+  for (int i = 0; i < times; ++i) {
+    auto queue = Tasks::open(Handle::parse(handle));
+    queue.get(kSoon);
+    queue.task_done();
+  }
+}
+
+void get_many_and_stay(Tasks queue, int count, Numbers numbers) {
+  for (int i = 0; i < count; ++i) queue.get();
+  numbers[0] = 1;
+  run_for_ever();
+}
+
+void receive_task_and_stay(JoinableQueue<std::string> queue, Numbers numbers) {
+  const auto item = queue.receive();
+  numbers[0] = 1;
+  run_for_ever();
+}
+
+// Makes a queue, and lets it go when it is told to.
+void make_queue(Queue<Queue<int>> through, Numbers numbers) {
+  Queue<int> queue;
+  through.put(queue);
+  expect(await([&] { return numbers[0] == 1; }), "make_queue");
+}
+
+void put_when_told(Queue<int> queue, Numbers numbers) {
+  numbers[1] = 1;
+  expect(await([&] { return numbers[2] == 1; }), "put_when_told");
+  queue.put(5);
 }
 
 void put_text(Queue<std::string> queue, size_t size) { queue.put(std::string(size, 'x')); }
@@ -212,8 +318,8 @@ TEST_CASE("Queue: a reader killed while it waits takes nothing with it") {
 
 TEST_CASE("Queue: the memory of what a killed process held is used again") {
   Queue<std::string> queue;
-  const std::string item(size_t{260} << 20, 'x');  // two fill the queue
-  for (int i = 0; i < 4; ++i) {
+  const std::string item(size_t{500} << 20, 'x');  // two fill the queue
+  for (int i = 0; i < 3; ++i) {
     const Numbers numbers;
     Children children;
     Process& reader = children.start(Method::kForkserver, &receive_and_stay, queue, numbers);
@@ -226,8 +332,8 @@ TEST_CASE("Queue: the memory of what a killed process held is used again") {
 
 TEST_CASE("Queue: what a killed process had on loan is used again") {
   Queue<std::string> queue;
-  const size_t size = size_t{260} << 20;  // two fill the queue
-  for (int i = 0; i < 4; ++i) {
+  const size_t size = size_t{500} << 20;  // two fill the queue
+  for (int i = 0; i < 3; ++i) {
     const Numbers numbers;
     Children children;
     Process& borrower = children.start(Method::kForkserver, &borrow_and_stay, queue, size, numbers);
@@ -238,6 +344,120 @@ TEST_CASE("Queue: what a killed process had on loan is used again") {
     queue.loan(size, kSoon).put();
     CHECK(queue.receive().bytes().size() == size);
   }
+}
+
+TEST_CASE("JoinableQueue: the memory of what was done under a killed reader is used again") {
+  JoinableQueue<std::string> queue;
+  const std::string item(size_t{500} << 20, 'x');  // two fill the queue
+  for (int i = 0; i < 3; ++i) {
+    const Numbers numbers;
+    Children children;
+    Process& reader = children.start(Method::kForkserver, &receive_task_and_stay, queue, numbers);
+    queue.put_bytes(item, kSoon);
+    REQUIRE(await([&] { return numbers[0] == 1; }));
+    queue.task_done();
+    CHECK(queue.join(kNow));
+    reader.kill();
+    reader.join();
+  }
+}
+
+TEST_CASE("Queue: what can't be done for want of descriptors moves nothing") {
+  Tasks queue;
+  queue.fileno();
+  queue.put(1);
+  const Numbers right;
+  Children children;
+  children.start(Method::kForkserver, &use_without_descriptors, queue, right);
+  CHECK(children.joined());
+  for (size_t i = 0; i < 6; ++i) {
+    CAPTURE(i);
+    CHECK(right[i] == 1);
+  }
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("Queue: what can't be mapped is not taken") {
+  Queue<std::string> queue;
+  queue.put("small");
+  queue.put(std::string(100'000, 'x'));
+  const Numbers right;
+  Children children;
+  children.start(Method::kForkserver, &get_without_addresses, queue, right);
+  CHECK(children.joined());
+  for (size_t i = 0; i < 3; ++i) CHECK(right[i] == 1);
+}
+#endif
+
+TEST_CASE("Queue: one that passes the limit of files says which") {
+  const Numbers right;
+  Children children;
+  children.start(Method::kForkserver, &make_with_small_files, right);
+  CHECK(children.joined());
+  CHECK(right[0] == 1);
+}
+
+TEST_CASE("Queue: its descriptor tells of what is put when its maker has ended") {
+  Queue<Queue<int>> through;
+  const Numbers numbers;
+  Children children;
+  Process& maker = children.start(Method::kForkserver, &make_queue, through, numbers);
+  Queue<int> queue = through.get(kSoon);
+  const int bell = queue.fileno();
+  children.start(Method::kForkserver, &put_when_told, queue, numbers);
+  REQUIRE(await([&] { return numbers[1] == 1; }));
+  numbers[0] = 1;
+  REQUIRE(maker.join(kSoon));
+  numbers[2] = 1;
+  CHECK(wait_readable(bell, kSoon));
+  CHECK(queue.get(kSoon) == 5);
+  CHECK(children.joined());
+}
+
+TEST_CASE("JoinableQueue: a process opens it and gets from it as often as it likes") {
+  Tasks queue;
+  constexpr int kTimes = 600;
+  for (int i = 0; i < kTimes; ++i) queue.put(i);
+  Children children;
+  children.start(Method::kForkserver, &get_and_drop, queue.handle().text(), kTimes);
+  CHECK(children.joined());
+  CHECK(queue.join(kNow));
+}
+
+TEST_CASE("JoinableQueue: many tasks of a dead worker are given again in order and soon") {
+  constexpr int kTasks = 100'000;
+  Tasks queue;
+  for (int i = 0; i < kTasks; ++i) queue.put(i);
+  const Numbers numbers;
+  Children children;
+  Process& worker = children.start(Method::kForkserver, &get_many_and_stay, queue, kTasks, numbers);
+  REQUIRE(await([&] { return numbers[0] == 1; }));
+  worker.kill();
+  worker.join();
+  const Deadline soon(kSoon);
+  bool in_order = true;
+  for (int i = 0; i < kTasks && !soon.passed(); ++i) {
+    in_order = in_order && queue.get(kNow) == i;
+    queue.task_done();
+  }
+  CHECK(in_order);
+  CHECK_FALSE(soon.passed());
+  CHECK(queue.join(kNow));
+}
+
+TEST_CASE("JoinableQueue: a process that got none is soon done with many of another") {
+  constexpr int kTasks = 100'000;
+  Tasks queue;
+  for (int i = 0; i < kTasks; ++i) queue.put(i);
+  const Numbers numbers;
+  Children children;
+  children.start(Method::kForkserver, &get_many_and_stay, queue, kTasks, numbers);
+  REQUIRE(await([&] { return numbers[0] == 1; }));
+  const Deadline soon(kSoon);
+  for (int i = 0; i < kTasks && !soon.passed(); ++i) queue.task_done();
+  CHECK_FALSE(soon.passed());
+  CHECK(queue.join(kNow));
+  CHECK_THROWS_AS(queue.task_done(), Invalid);
 }
 
 TEST_CASE("JoinableQueue: ten tasks and four workers") {

@@ -6,9 +6,10 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <functional>
+#include <optional>
 #include <random>
 
-#include "process/helpers.h"
+#include "sync/helpers.h"
 #include "towpath/channel/queue.h"
 
 using namespace towpath;
@@ -55,38 +56,118 @@ void be_done_with_task(Tasks queue) {
   between_stops([&] { queue.task_done(); });
 }
 
-// Lets the child run to its first stop, then `steps` instructions more; then kills it. False: it
-// had come to its second stop before.
-bool killed_after(Process& child, int steps) {
-  const auto stopped_by = [&child] {
+void get_or_end(Queue<int> queue, Numbers got) {
+  between_stops([&] {
+    try {
+      got[0] = queue.get(kSoon);
+    } catch (const EndOfStream&) {
+      got[0] = -1;
+    }
+  });
+}
+void put_or_closed(Queue<int> queue, Numbers said) {
+  between_stops([&] {
+    try {
+      queue.put(1);
+      said[0] = 1;
+    } catch (const Closed&) {
+      said[0] = -1;
+    }
+  });
+}
+
+// A child of fork that is stepped through what it does between its stops.
+class Stepped {
+ public:
+  template <class... A>
+  explicit Stepped(void (*act)(A...), const std::type_identity_t<A>&... args)
+      : child_(Options{.daemon = true, .method = Method::kFork}, act, args...) {
+    child_.start();
+    REQUIRE(stopped_by() == SIGSTOP);
+  }
+  // One instruction. False: it has come to its second stop.
+  bool step() {
+    return ::ptrace(PTRACE_SINGLESTEP, child_.pid(), nullptr, nullptr) == 0 &&
+           stopped_by() == SIGTRAP;
+  }
+  bool steps(int count) {
+    while (count > 0 && step()) --count;
+    return count == 0;
+  }
+  // How many it took.
+  int steps_until(const std::function<bool()>& so) {
+    int count = 0;
+    for (; !so(); ++count) REQUIRE(step());
+    return count;
+  }
+  void kill() {
+    child_.kill();
+    child_.join();
+  }
+  // To its end. `within`: it has its second stop before it.
+  bool go_on(bool within) {
+    if (within) {
+      ::ptrace(PTRACE_CONT, child_.pid(), nullptr, nullptr);
+      REQUIRE(stopped_by() == SIGSTOP);
+    }
+    ::ptrace(PTRACE_DETACH, child_.pid(), nullptr, nullptr);
+    return child_.join(kSoon) && child_.exitcode() == 0;
+  }
+
+ private:
+  int stopped_by() {
     int status = 0;
-    while (::waitpid(child.pid(), &status, __WALL) < 0 && errno == EINTR) {
+    while (::waitpid(child_.pid(), &status, __WALL) < 0 && errno == EINTR) {
     }
     return WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
-  };
-  REQUIRE(stopped_by() == SIGSTOP);
-  bool within = true;
-  for (int i = 0; i < steps && within; ++i) {
-    within =
-        ::ptrace(PTRACE_SINGLESTEP, child.pid(), nullptr, nullptr) == 0 && stopped_by() == SIGTRAP;
   }
-  child.kill();
-  child.join();
-  return within;
+  Process child_;
+};
+
+// What another child does while the first is stopped; it may have to wait for a lock of that one's.
+class Meanwhile {
+ public:
+  template <class... A>
+  explicit Meanwhile(void (*act)(A...), const std::type_identity_t<A>&... args)
+      : child_(Options{.daemon = true, .method = Method::kFork}, act, args...) {
+    child_.start();
+    is_over();
+  }
+  // Given some time.
+  bool is_over() { return child_.join(Millis{20}); }
+  bool ends() { return child_.join(kSoon) && child_.exitcode() == 0; }
+
+ private:
+  Process child_;
+};
+
+void shut_down_and_empty(Queue<int> queue, Numbers got) {
+  queue.shutdown();
+  try {
+    for (;;) got[1] = queue.get(kSoon);
+  } catch (const EndOfStream&) {
+  }
 }
+void be_done_with_any(Tasks queue, Numbers said) {
+  try {
+    queue.task_done();
+    said[0] = 1;
+  } catch (const Invalid&) {
+    said[0] = -1;
+  }
+}
+void look(Queue<int> queue) { queue.poll(); }
 
 // Numbers of what is in the queue, in order; each is done.
 template <class AnyQueue>
 std::vector<int> take_all(AnyQueue& queue) {
   std::vector<int> numbers;
-  try {
-    for (;;) {
-      numbers.push_back(queue.get_nowait());
-      if constexpr (std::is_same_v<AnyQueue, Tasks>) queue.task_done();
-    }
-  } catch (const Empty&) {
-    return numbers;
+  while (queue.poll()) {
+    numbers.push_back(queue.get_nowait());
+    if constexpr (std::is_same_v<AnyQueue, Tasks>) queue.task_done();
   }
+  REQUIRE_THROWS_AS(queue.get_nowait(), Empty);
+  return numbers;
 }
 
 // maxsize is 3: exactly so many fit.
@@ -103,6 +184,8 @@ void check_whole(AnyQueue& queue) {
   }
 }
 
+bool can_step() { return kSteps && methods().size() == 3; }
+
 // Every how manyth instruction, from a random one on: so all of them come in turn.
 constexpr int kStride = 23;
 
@@ -110,7 +193,7 @@ constexpr int kStride = 23;
 template <class AnyQueue>
 void for_each_step(void (*act)(AnyQueue), int items,
                    const std::function<bool(const Left& left, bool within)>& is_right) {
-  if (!kSteps || methods().size() < 3) return;
+  if (!can_step()) return;
   bool within = true;
   int killed = 0;
   for (int steps = static_cast<int>(std::random_device{}() % kStride); within;
@@ -118,13 +201,15 @@ void for_each_step(void (*act)(AnyQueue), int items,
     CAPTURE(steps);
     AnyQueue queue(3);
     for (int i = 1; i <= items; ++i) queue.put(i);
-    Process child(Options{.daemon = true, .method = Method::kFork}, act, queue);
-    child.start();
-    within = killed_after(child, steps);
-    const size_t count = queue.qsize();
+    Stepped child(act, queue);
+    within = child.steps(steps);
+    child.kill();
+    // What repairs the counts, or not.
+    const std::optional<size_t> count =
+        killed % 2 == 0 ? std::optional(queue.qsize()) : std::nullopt;
     const Left left = take_all(queue);
     CAPTURE(left, within);
-    REQUIRE(count == left.size());
+    if (count) REQUIRE(*count == left.size());
     REQUIRE(is_right(left, within));
     check_whole(queue);
   }
@@ -159,4 +244,101 @@ TEST_CASE("JoinableQueue: killed at any instruction of task_done it is done or t
   for_each_step<Tasks>(&be_done_with_task, 2, [](const Left& left, bool within) {
     return left == Left{2} || (within && left == Left{1, 2});
   });
+}
+
+TEST_CASE("Queue: killed behind the very instruction that puts or takes it is whole") {
+  if (!can_step()) return;
+  Queue<int> queue(3);
+  {
+    Stepped putter(&put_one, queue);
+    putter.steps_until([&] { return queue.poll(); });
+    putter.kill();
+  }
+  CHECK(queue.poll());
+  CHECK(queue.get(kNow) == 2);
+  CHECK_FALSE(queue.poll());
+  queue.put(1);
+  {
+    Stepped getter(&get_one, queue);
+    getter.steps_until([&] { return !queue.poll(); });
+    getter.kill();
+  }
+  CHECK_FALSE(queue.poll());
+  CHECK_THROWS_AS(queue.get(Millis{30}), Empty);
+  check_whole(queue);
+}
+
+TEST_CASE("Queue: what is put before it is shut down is got wherever its getter was") {
+  if (!can_step()) return;
+  for (int steps = static_cast<int>(std::random_device{}() % kStride); steps < 1'000;
+       steps += kStride) {
+    CAPTURE(steps);
+    Queue<int> queue;
+    const Numbers got;
+    Stepped getter(&get_or_end, queue, got);
+    REQUIRE(getter.steps(steps));
+    queue.put(1);
+    queue.shutdown();
+    REQUIRE(getter.go_on(true));
+    REQUIRE(got[0] == 1);
+  }
+}
+
+TEST_CASE("Queue: what is put while it is shut down is got or was Closed") {
+  if (!can_step()) return;
+  bool within = true;
+  for (int steps = static_cast<int>(std::random_device{}() % kStride); within; steps += kStride) {
+    CAPTURE(steps);
+    Queue<int> queue;
+    const Numbers numbers;
+    Stepped putter(&put_or_closed, queue, numbers);
+    within = putter.steps(steps);
+    Meanwhile end(&shut_down_and_empty, queue, numbers);
+    REQUIRE(putter.go_on(within));
+    REQUIRE(end.ends());
+    REQUIRE(numbers[0] == (numbers[1] == 1 ? 1 : -1));
+  }
+}
+
+TEST_CASE("JoinableQueue: what is just being taken is for nobody to be done with") {
+  if (!can_step()) return;
+  const auto steps_of_get = [] {
+    Tasks queue;
+    queue.put(1);
+    Stepped getter(&get_task, queue);
+    const int steps = getter.steps_until([&] { return !queue.poll(); });
+    getter.kill();
+    return steps;
+  }();
+  for (int steps = steps_of_get - 15; steps < steps_of_get + 2; ++steps) {
+    CAPTURE(steps, steps_of_get);
+    Tasks queue(3);
+    queue.put(1);
+    const Numbers said;
+    Stepped getter(&get_task, queue);
+    REQUIRE(getter.steps(steps));
+    Meanwhile other(&be_done_with_any, queue, said);
+    getter.kill();
+    REQUIRE(other.ends());
+    REQUIRE(queue.join(kNow) == (said[0] == 1));
+    REQUIRE(take_all(queue) == (said[0] == 1 ? Left{} : Left{1}));
+    check_whole(queue);
+  }
+}
+
+TEST_CASE("Queue: wait is told of an item whose putter was killed before it could tell") {
+  if (!can_step()) return;
+  Queue<int> queue;
+  const int bell = queue.fileno();
+  Stepped putter(&put_one, queue);
+  putter.steps_until([&] { return wait_readable(bell, kNow); });
+  // Another finds nothing yet, and silences it; perhaps not before the putter has left a lock.
+  Meanwhile other(&look, queue);
+  while (!other.is_over()) REQUIRE(putter.steps(5));
+  REQUIRE_FALSE(wait_readable(bell, kNow));
+  putter.steps_until([&] { return queue.poll(); });
+  putter.kill();
+  CHECK_FALSE(wait_readable(bell, kNow));
+  CHECK(wait({queue}, kSoon) == std::vector<size_t>{0});
+  CHECK(queue.get(kNow) == 2);
 }

@@ -197,8 +197,8 @@ TEST_CASE("Queue: memory is used again") {
 
 TEST_CASE("Queue: put waits when its items take all the memory that a queue may have") {
   Queue<std::string> queue;
-  const std::string item(size_t{130} << 20, 'x');  // takes 256 MiB
-  for (int i = 0; i < 4; ++i) queue.put_bytes(item);
+  const std::string item(size_t{130} << 20, 'x');
+  for (int i = 0; i < 7; ++i) queue.put_bytes(item);
   CHECK_THROWS_AS(queue.put_bytes(item, kNow), Full);
   CHECK_THROWS_AS(queue.put_bytes(item, kShort), Full);
   queue.put_bytes("small");
@@ -239,8 +239,8 @@ TEST_CASE("Queue: what is written into a loan is got where it was written") {
 
 TEST_CASE("Queue: a loan that ends unput gives its memory back") {
   Queue<std::string> queue;
-  const size_t size = size_t{260} << 20;  // two fill the queue
-  for (int i = 0; i < 3; ++i) {
+  const size_t size = size_t{500} << 20;  // two fill the queue
+  for (int i = 0; i < 2; ++i) {
     const auto one = queue.loan(size, kNow);
     auto other = queue.loan(size, kNow);
     const auto moved = std::move(other);
@@ -483,6 +483,26 @@ TEST_CASE("JoinableQueue: join waits for the last task_done") {
   other.join();
   CHECK_THROWS_AS(queue.task_done(), Invalid);
   CHECK_THROWS_AS(JoinableQueue<int>::open(Queue<int>({.transport = transport}).handle()), Invalid);
+}
+
+TEST_CASE("JoinableQueue: an item that is done lies where it is until it was read") {
+  JoinableQueue<std::string> queue;
+  const std::string old_item(1'000, 'o'), new_item(1'000, 'n');
+  for (int round = 0; round < 3; ++round) {
+    queue.put_bytes(old_item);
+    {
+      const auto item = queue.receive();
+      queue.task_done();
+      CHECK(queue.join(kNow));
+      for (int i = 0; i < 2; ++i) queue.put_bytes(new_item);
+      CHECK((item.bytes() == old_item));
+    }
+    for (int i = 0; i < 2; ++i) {
+      CHECK((queue.receive().bytes() == new_item));
+      queue.task_done();
+    }
+    CHECK_THROWS_AS(queue.task_done(), Invalid);
+  }
 }
 
 TEST_CASE("JoinableQueue: items of all sizes are kept until they are done") {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "towpath/channel/queue_memory.h"
 #include "towpath/sync/owned_word.h"
@@ -13,15 +14,20 @@ namespace towpath {
 // Items of a queue that lie in a place of their own: those too large for its stream of records, and
 // those that must outlast their get() until they are done. Each place ("slot") has a state:
 //
-//   free ──acquire──▶ writing ──queued()──▶ queued ──take()──▶ held ──release()──▶ free
-//                        ▲──not_queued()──────┘  ◀──give_back()──┘
+//   free ──acquire()──▶ writing ──queued()──▶ queued ──take()──▶ read ──let_go()──▶ held
+//    ▲ ▲                                        ▲                 │ │                 │
+//    │ └──────────────── release() ─────────────┼─────────────────┘ │ finish()        │
+//    ├──────────── let_go() ─────────────────── │ ◀──── done ◀──────┘                 │
+//    └──────────── finish() ────────────────────┼─────────────────────────────────────┘
+//                              take_given_back()└── given back ◀── give_back()
 //
-//   event             writing            queued     held
-//   its process dies  free again, at     (nobody's) free again; or queued, to be taken before
-//                     the next sweep()              all that came later
+//   event             writing, done       queued     read, held
+//   its process dies  free again, at the  (nobody's) free again; or given back, to be taken before
+//                     next sweep()                   all that came later
 //
 // Memory     a slot has room of a power of two, reserved to what its item needs. It is used again,
-//            the one that was freed last first, while it is in the caches.
+//            the one that was freed last first, while it is in the caches; for other sizes once
+//            those that were made after it are free, too.
 // Deaths     a slot's state and owner say all; the rest is counted anew behind a death.
 // Errors     Invalid: a process wrote into it what no ItemSlots writes.
 // Threads    any, in any process.
@@ -36,15 +42,21 @@ class ItemSlots {
     OwnedWord lock;
     std::atomic<uint32_t> slots;  // that there are, in any state
     std::atomic<uint32_t> given_back;
-    std::atomic<uint64_t> done;  // release() as done, so often
+    uint64_t done;  // finish(), so often
     uint64_t next_done;
     uint64_t table_reserved, small_end, small_reserved, large_end;
     uint64_t used;                        // bytes of slots that are not free
     uint64_t cached;                      // reserved bytes of large slots that are
     uint64_t swept;                       // when, in milliseconds
+    uint32_t first_given_back;            // + 1, in order; 0: none
     std::array<uint32_t, kClasses> free;  // the first of each, + 1; 0: none
   };
   using Slot = uint32_t;
+  // One that was taken, as the one that came as number `order`.
+  struct Taken {
+    Slot slot;
+    uint64_t order;
+  };
 
   ItemSlots(State& state, QueueMemory& memory) : state_(state), memory_(memory) {}
 
@@ -55,34 +67,48 @@ class ItemSlots {
   uint64_t size(Slot slot);
   void queued(Slot slot);
   void not_queued(Slot slot);
-  // To this process, as the one that came as number `order`.
-  void take(Slot slot, uint64_t order);
+  // To this process, which reads it.
+  void take(const Taken& taken);
   // It was not committed.
   void not_taken(Slot slot);
   void release(Slot slot);
-  // Releases it as done. False: the item that was taken as number `order` is not held there.
-  bool finish(Slot slot, uint64_t order);
+  // It is read no more. True: it was done, and so is free.
+  bool let_go(Slot slot);
+  // It is done: freed, unless it is being read. False: that one is not held there.
+  bool finish(const Taken& taken);
   uint64_t order(Slot slot);
 
-  // Frees what dead processes were writing, and what they held unless it is to be given back.
-  // Seldom, however often it is called. The caller is reader and writer of the stream, so that
-  // nobody is queueing or taking.
+  // Frees what dead processes were writing, what was done while they read it, and what they held
+  // unless it is to be given back. Seldom, however often it is called. The caller is reader and
+  // writer of the stream, so that nobody is queueing or taking.
   void sweep(bool frees_held);
   // What `dead` held becomes given_back. How many. The caller is the stream's reader.
   uint32_t give_back(Holder dead);
   // The first in order of those given back, to this process.
   std::optional<Slot> take_given_back();
-  // The first in order that anyone holds.
-  std::optional<Slot> first_held();
+  // All that anyone holds, in order. The caller is the stream's reader.
+  std::vector<Taken> held();
   bool is_valid(uint32_t slot) const { return slot < state_.slots; }
-  bool held_by_this_process(Slot slot);
+  bool read_by_this_process(Slot slot);
   bool written_by_this_process(Slot slot);
 
   uint32_t given_back() const { return state_.given_back; }
-  uint64_t done() const { return state_.done; }
+  // finish(), so often; also what one did that was killed in it.
+  uint64_t done();
 
  private:
-  enum Life : uint32_t { kFree, kWriting, kQueued, kHeld, kGivenBack, kEnding };
+  // kEnding, kEndingRead: it is done, and about to be counted so.
+  enum Life : uint32_t {
+    kFree,
+    kWriting,
+    kQueued,
+    kRead,
+    kHeld,
+    kGivenBack,
+    kEnding,
+    kEndingRead,
+    kDone
+  };
   struct Place {
     std::atomic<uint64_t> owner;
     std::atomic<uint64_t> order;
@@ -90,7 +116,7 @@ class ItemSlots {
     uint64_t at;        // in the pool
     uint64_t reserved;  // of a large slot
     std::atomic<uint32_t> life;
-    uint32_t next_free;  // + 1
+    uint32_t next;  // + 1, of its list: free, or given back
     uint32_t size_class;
     uint32_t unused[3];
   };
@@ -98,9 +124,16 @@ class ItemSlots {
   static constexpr uint32_t kMaxSlots = QueueMemory::kTableBytes / sizeof(Place);
 
   Place& place(Slot slot) { return reinterpret_cast<Place*>(memory_.table())[slot]; }
+  static bool is_taken(const Place& place) { return place.life == kRead || place.life == kHeld; }
+  static uint64_t bytes_used(const Place& place);
   void repair();
+  void list_free();
+  void list_given_back();
+  uint32_t merge(uint32_t one, uint32_t other);
   std::optional<Slot> make(uint32_t size_class);
+  bool cut_off_free();
   void free(Slot slot);
+  void give_memory_back(Place& place);
 
   State& state_;
   QueueMemory& memory_;

@@ -53,17 +53,21 @@ struct QueueOptions {
 //            from one that died, or that was sent more than it got, comes behind what others got
 //            meanwhile.
 // Capacity   maxsize items, exact: put() waits while so many are in it. 0: no such limit. In any
-//            case at most 1 GiB of items up to 64 KiB and 1 GiB of larger ones, and what /dev/shm
-//            has room for; put() waits then, too. ZeroMQ: 1 GiB of items in all, and 4 MiB on
-//            their way to the hub.
+//            case at most 1 GiB of items up to 64 KiB and 1 GiB of larger ones (a JoinableQueue's
+//            all together, where a small one takes the next power of two, 64 bytes at least), and
+//            what /dev/shm has room for; put() waits then, too. Memory that items of one size had
+//            is for items of others once those that came later are gone, in the end once the queue
+//            is empty. ZeroMQ: 1 GiB of items in all, and 4 MiB on their way to the hub.
 // Timeouts   kForever waits, 0 and less never. ZeroMQ: an answer of the hub is awaited in any case,
-//            and that of a process that was sent more than it got; 10 s, should one be stopped.
+//            and that of a process that was sent more than it got; 10 s, should one be stopped, and
+//            then calls that have no time-out throw Timeout.
 // Errors     Full, Empty: nothing moved. NotSerialisable: put() of what can't travel, or of more
 //            than 1 GiB (ZeroMQ: 250 MiB); nothing moved. Invalid: get() of another type than was
 //            put; that item is gone. Closed: this object was closed, or the queue has ended; of
 //            put(): it was shut down. EndOfStream: of get(): it was shut down and is empty.
 //            ZeroMQ: Closed, which names the hub, for all who use the queue once the hub has
-//            ended; what was in it is lost then.
+//            ended; what was in it is lost then; and for threads that are left while the process
+//            exits.
 // Threads    any, on the same object. ZeroMQ: a process that has used one has threads, so it can't
 //            be forked any more; made before, and used in the children first, it can.
 // Processes  any of this program. A child of fork has its copies as well, whether they were used or
@@ -126,8 +130,11 @@ class Queue {
   bool full() const { return core_("full").full(); }
   // True when a get() would not wait, also because it would throw EndOfStream.
   bool poll(Millis timeout = Millis{0}) const { return core_("poll").poll(timeout); }
-  // Readable while poll() is true, for a poll loop and wait(). Belongs to the queue.
+  // Readable while poll() is true, for a poll loop and wait(). Belongs to the queue. A loop of your
+  // own calls poll() some ten times a second besides, if this is true: what the killed leave does
+  // not show before. wait() does so.
   int fileno() const { return core_("fileno").fileno(); }
+  bool looks_for_deaths() const { return core_("wait").looks_for_deaths(); }
 
   // This object lets go; other copies are as they were. Twice is once.
   void close() { core_.close(); }
@@ -135,6 +142,7 @@ class Queue {
   // shared memory it always is. Timeout: it is not yet.
   void flush(Millis timeout = kForever) const { queue::flush(core_("flush"), timeout); }
   // For all processes: nothing more is put, and get() throws EndOfStream behind what is in it.
+  // ZeroMQ: what another puts at that moment can come behind the EndOfStream of some.
   void shutdown() { core_("shutdown").shut_down(); }
 
   const Handle& handle() const { return core_("handle").handle(); }

@@ -1,6 +1,7 @@
 #include "towpath/channel/queue_bell.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,19 +12,38 @@
 
 namespace towpath {
 
-int QueueBell::open() {
+// False: nobody has made one, or all who watched are gone.
+bool QueueBell::open(bool make) {
   const std::lock_guard lock(mutex_);
-  if (fd_) return fd_.get();
-  if (::mkfifo(path_.c_str(), 0600) != 0 && errno != EEXIST)
-    throw_errno(format("mkfifo({})", path_));
-  fd_.reset(::open(path_.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd_) throw_errno(format("open({})", path_));
-  return fd_.get();
+  while (!fd_) {
+    UniqueFd fd(::open(path_.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd && errno != ENOENT) throw_errno(format("open({})", path_));
+    if (!fd) {
+      if (!make) return false;
+      if (::mkfifo(path_.c_str(), 0600) != 0 && errno != EEXIST)
+        throw_errno(format("mkfifo({})", path_));
+      continue;
+    }
+    while (::flock(fd.get(), LOCK_SH) != 0) {
+      if (errno != EINTR) throw_errno(format("flock({})", path_));
+    }
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) throw_errno(format("fstat({})", path_));
+    if (status.st_nlink > 0) fd_ = std::move(fd);  // else it was removed meanwhile
+  }
+  return true;
+}
+
+bool QueueBell::is_open() noexcept {
+  try {
+    return open(false);
+  } catch (const std::exception&) {
+    return false;  // who waits looks again
+  }
 }
 
 void QueueBell::ring() {
-  if (!watched()) return;
-  open();
+  if (!watched() || !open(false)) return;
   const ShortLock lock(s_.lock, [] {});
   set(true);
 }
@@ -42,6 +62,11 @@ void QueueBell::set(bool ringing) {
   }
 }
 
-void QueueBell::unlink() noexcept { ::unlink(path_.c_str()); }
+void QueueBell::remove() noexcept {
+  if (!watched() || !is_open()) return;
+  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) return;
+  ::unlink(path_.c_str());
+  ::flock(fd_.get(), LOCK_UN);  // a child of fork may have the same descriptor yet
+}
 
 }  // namespace towpath

@@ -14,7 +14,11 @@ namespace towpath {
 // system calls whenever the queue becomes empty or ceases to be.
 //
 // Deaths     a putter rings before its item is there and looks again behind it; so one that is
-//            killed in between leaves the bell ringing for nothing, which the next look ends.
+//            killed in between leaves the bell ringing for nothing, which the next look ends. That
+//            look can come before the item: then it is silent though there is one, and who waits
+//            looks again, as everywhere (see futex.h).
+// Lifetime   who has it open says so by a shared flock; the queue's maker takes it away, when it
+//            has none. Only who watches makes one: nobody hears another.
 class QueueBell {
  public:
   // All zero: nobody watches.
@@ -28,26 +32,31 @@ class QueueBell {
   bool watched() const { return s_.watched; }
   template <class Ready>
   int fileno(Ready ready) {
-    const int fd = open();
+    open(true);
     s_.watched = 1;
     const ShortLock lock(s_.lock, [] {});
     s_.ringing = 0;  // what was in a FIFO that nobody had open is lost
     set(ready());
-    return fd;
+    return fd_.get();
+  }
+  // Before a change that settle() follows. SystemError: it can't be rung; nothing is to change.
+  void prepare() {
+    if (watched()) open(false);
   }
   void ring();
   // Rings if `ready`, else is silent. Asked under the lock, so the last to ask is right.
   template <class Ready>
-  void settle(Ready ready) {
-    if (!watched()) return;
-    open();
+  void settle(Ready ready) noexcept {
+    if (!watched() || !is_open()) return;
     const ShortLock lock(s_.lock, [] {});
     set(ready());
   }
-  void unlink() noexcept;
+  // By the queue's maker, at its end.
+  void remove() noexcept;
 
  private:
-  int open();
+  bool open(bool make);
+  bool is_open() noexcept;
   void set(bool ringing);
 
   State& s_;

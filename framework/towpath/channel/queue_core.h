@@ -101,6 +101,9 @@ class QueueCore : public std::enable_shared_from_this<QueueCore> {
 
   // Readable when there is something to get, or it was shut down.
   virtual int fileno() = 0;
+  // poll() finds what the descriptor may not tell: an item whose putter was killed before it could,
+  // or that a dead process had.
+  virtual bool looks_for_deaths() const { return false; }
 
   virtual const Handle& handle() const = 0;
 

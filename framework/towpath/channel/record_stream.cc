@@ -104,6 +104,7 @@ RecordStream::Put RecordStream::put_slot(ItemSlots::Slot slot, uint64_t most) {
 
 RecordStream::Put RecordStream::put(Head head, std::string_view bytes, uint64_t most) {
   const ShortLock lock(s_.put_lock, [this] { repair_put(); });
+  if (ended()) return Put::kEnded;
   const uint64_t puts = s_.puts.load(std::memory_order_relaxed);
   if (most != 0 && puts - s_.gets + slots_.given_back() >= most) return Put::kFull;
   const uint64_t begin = s_.head.load(std::memory_order_relaxed);
@@ -116,8 +117,8 @@ RecordStream::Put RecordStream::put(Head head, std::string_view bytes, uint64_t 
   s_.next_head.store(end, std::memory_order_release);
   s_.next_puts.store(puts + 1, std::memory_order_release);
   if (head.slot != 0) slots_.queued(head.slot - 1);
-  s_.head.store(end, std::memory_order_release);  // from here on it is in the stream
-  s_.puts = puts + 1;
+  s_.head = end;  // from here on it is in the stream: see WakeWord for the order
+  s_.puts.store(puts + 1, std::memory_order_release);
   return Put::kDone;
 }
 
@@ -138,7 +139,8 @@ RecordStream::Got RecordStream::get(std::string& bytes, ItemSlots::Slot& slot) {
   s_.next_gets.store(gets + 1, std::memory_order_release);
   if (head.slot != 0) {
     slot = head.slot - 1;
-    slots_.take(slot, gets);
+    slots_.bytes(slot);  // can be read here, before it is taken
+    slots_.take({slot, gets});
   } else {
     bytes.resize(head.size);
     read(begin + sizeof head, bytes);

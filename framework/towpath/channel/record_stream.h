@@ -22,6 +22,8 @@ namespace towpath {
 //            other.
 // Memory     grows by chunks with what is in it, to kMaxBytes; chunks that were read are used
 //            again.
+// End        end() and put() are in one order for all: a record is in the stream before that, or
+//            was not put.
 // Waiting    none here.
 // Errors     Invalid: a process wrote into it what no RecordStream writes.
 class RecordStream {
@@ -40,6 +42,7 @@ class RecordStream {
     std::atomic<uint64_t> next_slot;  // + 1; what the put under way is to make of these
     std::atomic<uint64_t> next_head;
     std::atomic<uint64_t> next_puts;
+    std::atomic<uint32_t> ended;     // nothing more is put
     uint64_t seen_tail;              // the tail may be further
     std::atomic<uint64_t> chunks;    // of memory, that there are
     std::atomic<uint64_t> recycled;  // chunks of the stream, whose memory is a later chunk's
@@ -57,7 +60,7 @@ class RecordStream {
   RecordStream(State& state, QueueMemory& memory, ItemSlots& slots)
       : s_(state), memory_(memory), slots_(slots) {}
 
-  enum class Put { kDone, kFull, kNoRoom };
+  enum class Put { kDone, kEnded, kFull, kNoRoom };
   // kFull: there would be more than `most` records (0: no such limit). kNoRoom: of memory.
   Put put(std::string_view bytes, uint64_t most);
   // The record is the slot.
@@ -72,8 +75,17 @@ class RecordStream {
     as_reader([&] { as_writer([&] { size = s_.puts - s_.gets; }); });
     return size;
   }
-  // Locks nothing. False: there may be something.
-  bool empty() const { return s_.gets.load() == s_.puts.load() && s_.tail == s_.head; }
+  void end() {
+    as_writer([this] { s_.ended = 1; });
+  }
+  bool ended() const { return s_.ended != 0; }
+
+  // Locks nothing, and does not look at the counts, which may be a killed one's. In this order it
+  // was so when the tail was read.
+  bool empty() const {
+    const uint64_t tail = s_.tail;
+    return tail == s_.head;
+  }
   uint64_t puts() const { return s_.puts; }
   // Calls f under the readers' or writers' lock, behind the repair of what a killed one left. Who
   // wants both is a reader first.

@@ -6,11 +6,15 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "towpath/base/cpu_count.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/pause_briefly.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/channel/held_items.h"
 #include "towpath/channel/item_slots.h"
@@ -35,13 +39,14 @@ int max_looks() {
   return looks;
 }
 
-void pause_briefly() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
+// A slot that did not get into the queue goes back, also when something throws.
+struct Unused {
+  ItemSlots& slots;
+  std::optional<uint32_t>& slot;
+  ~Unused() {
+    if (slot) slots.release(*slot);
+  }
+};
 
 }  // namespace
 
@@ -49,7 +54,6 @@ void pause_briefly() {
 struct SharedQueue::Shared {
   uint64_t maxsize;
   uint64_t joinable;
-  std::atomic<uint32_t> shut;
   QueueBell::State bell;
   // Putters look at `items`, getters at `room`; both are written only when somebody sleeps.
   alignas(64) WakeWord items;
@@ -78,7 +82,7 @@ struct SharedQueue::State {
     joinable = shared.joinable != 0;
   }
   ~State() {
-    if (maker == ::getpid() && bell.watched()) bell.unlink();
+    if (maker == ::getpid()) bell.remove();
   }
 
   SessionFile file;
@@ -92,13 +96,10 @@ struct SharedQueue::State {
   bool joinable = false;
   std::atomic<int> looks = kMaxLooks;
 
-  struct Held {
-    ItemSlots::Slot slot;
-    uint64_t order;
-  };
-  HeldItems<Held> held;
+  HeldItems<ItemSlots::Taken> held;
   std::mutex mutex;
-  uint32_t registered_in = 0;  // fork_generation() + 1
+  uint32_t registered_in = 0;                // fork_generation() + 1
+  std::deque<ItemSlots::Taken> held_by_any;  // as it was seen last; what of it is so still is first
 
   const std::string& name() const { return file.handle().name; }
 };
@@ -130,9 +131,8 @@ constexpr const char* kNoMemory =
 
 bool SharedQueue::in_slot(uint64_t size) const { return state_->joinable || size > kMaxInline; }
 
-void SharedQueue::refuse_after_shut_down() const {
-  if (state_->shared.shut != 0)
-    throw Closed(format("put: {} was shut down: it takes nothing more", state_->name()));
+void SharedQueue::throw_shut_down() const {
+  throw Closed(format("put: {} was shut down: it takes nothing more", state_->name()));
 }
 
 // None: there is no room for it now.
@@ -157,7 +157,7 @@ std::optional<uint32_t> SharedQueue::slot_for(uint64_t size) {
 bool SharedQueue::try_put(std::string_view bytes, std::optional<uint32_t>& slot,
                           const char*& reason) {
   State& s = *state_;
-  refuse_after_shut_down();
+  if (s.stream.ended()) throw_shut_down();
   if (!slot && in_slot(bytes.size())) {
     slot = slot_for(bytes.size());
     if (!slot) {
@@ -166,16 +166,18 @@ bool SharedQueue::try_put(std::string_view bytes, std::optional<uint32_t>& slot,
     }
     std::memcpy(s.slots.bytes(*slot), bytes.data(), bytes.size());
   }
-  if (s.bell.watched()) s.bell.ring();
-  RecordStream::Put done =
-      slot ? s.stream.put_slot(*slot, s.maxsize) : s.stream.put(bytes, s.maxsize);
-  if (done == RecordStream::Put::kFull) {
-    reason = "it is full";
-    return false;
-  }
-  if (done == RecordStream::Put::kNoRoom) {
-    reason = kNoMemory;
-    return false;
+  s.bell.ring();
+  switch (slot ? s.stream.put_slot(*slot, s.maxsize) : s.stream.put(bytes, s.maxsize)) {
+    case RecordStream::Put::kEnded:
+      throw_shut_down();
+    case RecordStream::Put::kFull:
+      reason = "it is full";
+      return false;
+    case RecordStream::Put::kNoRoom:
+      reason = kNoMemory;
+      return false;
+    case RecordStream::Put::kDone:
+      break;
   }
   slot.reset();
   s.shared.items.wake();
@@ -210,36 +212,29 @@ void SharedQueue::until_room(Millis timeout, Try attempt) {
 }
 
 void SharedQueue::put(std::string_view bytes, Millis timeout) {
-  State& s = *state_;
   std::optional<uint32_t> slot;
+  const Unused unused{state_->slots, slot};
   const char* reason = "";
   if (try_put(bytes, slot, reason)) return;
-
-  // A slot that did not get into the queue goes back, also when something throws.
-  struct Unused {
-    ItemSlots& slots;
-    std::optional<uint32_t>& slot;
-    ~Unused() {
-      if (slot) slots.release(*slot);
-    }
-  } const unused{s.slots, slot};
   until_room(timeout, [&](const char*& why) { return try_put(bytes, slot, why); });
 }
 
 std::optional<QueueCore::Lent> SharedQueue::lend(uint64_t size, Millis timeout) {
   State& s = *state_;
-  refuse_after_shut_down();
+  if (s.stream.ended()) throw_shut_down();
   if (!in_slot(size)) return std::nullopt;
-  auto slot = slot_for(size);
+  std::optional<uint32_t> slot = slot_for(size);
+  const Unused unused{s.slots, slot};
   if (!slot) {
     until_room(timeout, [&](const char*& why) {
-      refuse_after_shut_down();
+      if (s.stream.ended()) throw_shut_down();
       slot = slot_for(size);
       why = kNoMemory;
       return slot.has_value();
     });
   }
-  return Lent{*slot, reinterpret_cast<std::byte*>(s.slots.bytes(*slot))};
+  std::byte* const memory = reinterpret_cast<std::byte*>(s.slots.bytes(*slot));
+  return Lent{*std::exchange(slot, std::nullopt), memory};
 }
 
 void SharedQueue::put_lent(uint32_t place, Millis timeout) {
@@ -254,12 +249,8 @@ void SharedQueue::put_lent(uint32_t place, Millis timeout) {
 void SharedQueue::take_back(uint32_t place) noexcept {
   State& s = *state_;
   if (!s.slots.written_by_this_process(place)) return;
-  try {
-    s.slots.release(place);
-    s.shared.room.wake();
-  } catch (const Error&) {
-    // As in release().
-  }
+  s.slots.release(place);
+  s.shared.room.wake();
 }
 
 // ── Getting ──
@@ -267,18 +258,18 @@ void SharedQueue::take_back(uint32_t place) noexcept {
 void SharedQueue::release(uint32_t slot) noexcept {
   State& s = *state_;
   // In a child of fork it is its parent's.
-  if (s.joinable || !s.slots.held_by_this_process(slot)) return;
-  try {
+  if (!s.slots.read_by_this_process(slot)) return;
+  if (!s.joinable) {
     s.slots.release(slot);
-    s.shared.room.wake();
-  } catch (const Error&) {
-    // Its memory stays taken until the process ends, and is swept then.
+  } else if (!s.slots.let_go(slot)) {
+    return;
   }
+  s.shared.room.wake();
 }
 
 bool SharedQueue::nothing_to_get() {
   State& s = *state_;
-  return s.shared.shut == 0 && s.slots.given_back() == 0 && s.stream.empty();
+  return !s.stream.ended() && s.slots.given_back() == 0 && s.stream.empty();
 }
 
 // Who gets of a joinable queue is known by then, so that its death is noticed.
@@ -287,17 +278,26 @@ void SharedQueue::register_holder() {
   const std::lock_guard lock(s.mutex);
   if (s.registered_in == fork_generation() + 1) return;
   const Holder me = this_process();
-  for (const bool look_for_dead : {false, true}) {
-    if (look_for_dead) give_back_of_dead();
-    for (auto& holder : s.shared.holders) {
-      uint64_t nobody = 0;
-      if (holder != 0 || !holder.compare_exchange_strong(nobody, me)) continue;
-      s.registered_in = fork_generation() + 1;
-      return;
+  // It may have had this queue open before: then it is here already, at the place it comes to first
+  // or not far behind.
+  const auto enter = [&] {
+    for (size_t i = 0; i < kHolders; ++i) {
+      auto& holder = s.shared.holders[(number_of(me) + i) % kHolders];
+      uint64_t who = holder;
+      if (who == me || (who == 0 && holder.compare_exchange_strong(who, me))) return true;
     }
+    return false;
+  };
+  bool entered = enter();
+  if (!entered) {
+    give_back_of_dead();
+    entered = enter();
   }
-  throw Unsupported(
-      format("get: {}: {} processes get from this JoinableQueue; no more can", s.name(), kHolders));
+  if (!entered) {
+    throw Unsupported(format("get: {}: {} processes get from this JoinableQueue; no more can",
+                             s.name(), kHolders));
+  }
+  s.registered_in = fork_generation() + 1;
 }
 
 // What dead processes had got of a joinable queue. True: there is something of that.
@@ -315,8 +315,10 @@ bool SharedQueue::give_back_of_dead() {
   return s.slots.given_back() != 0;
 }
 
+// All that can throw does so before anything is taken.
 bool SharedQueue::try_get(Item& item) {
   State& s = *state_;
+  s.bell.prepare();
   ItemSlots::Slot slot = 0;
   bool in_slot = false;
   if (s.joinable && s.slots.given_back() != 0) {
@@ -331,8 +333,8 @@ bool SharedQueue::try_get(Item& item) {
     in_slot = got == RecordStream::Got::kSlot;
   }
   if (in_slot) {
-    if (s.joinable) s.held.add({slot, s.slots.order(slot)});
     item.lie_in(shared_from_this(), slot, {s.slots.bytes(slot), s.slots.size(slot)});
+    if (s.joinable) s.held.add({slot, s.slots.order(slot)});
   }
   s.shared.room.wake();
   s.bell.settle([this] { return !nothing_to_get(); });
@@ -367,11 +369,12 @@ QueueCore::Item SharedQueue::get(Millis timeout) {
   };
   for (bool look_for_dead = true;; look_for_dead = slept) {
     if (look_for_dead && s.joinable) give_back_of_dead();
+    const bool ended = s.stream.ended();  // before it is found empty: what was put comes first
     if (try_get(item)) {
       leave();
       return item;
     }
-    if (s.shared.shut != 0) {
+    if (ended) {
       leave();
       throw EndOfStream(format("get: {} was shut down, and is empty", s.name()));
     }
@@ -423,10 +426,11 @@ uint64_t SharedQueue::size() {
 
 void SharedQueue::shut_down() {
   State& s = *state_;
-  s.shared.shut = 1;
+  s.bell.prepare();
+  s.stream.end();
   s.shared.items.wake_all();
   s.shared.room.wake_all();
-  s.bell.ring();
+  s.bell.settle([] { return true; });
 }
 
 void SharedQueue::task_done() {
@@ -437,25 +441,49 @@ void SharedQueue::task_done() {
   };
   while (const auto held = s.held.take()) {
     // Another process may have said so for it.
-    if (s.slots.finish(held->slot, held->order)) return done();
+    if (s.slots.finish(*held)) return done();
   }
-  while (const auto slot = s.slots.first_held()) {
-    if (s.slots.finish(*slot, s.slots.order(*slot))) return done();
-  }
+  if (finish_any()) return done();
   throw Invalid(format("task_done: {}: called more often than items were got from it and not done",
                        s.name()));
+}
+
+// Of any process. What is being taken is not taken yet: only the stream's reader knows.
+bool SharedQueue::finish_any() {
+  State& s = *state_;
+  const std::lock_guard lock(s.mutex);
+  const auto finish_seen = [&s] {
+    bool done = false;
+    for (; !done && !s.held_by_any.empty(); s.held_by_any.pop_front())
+      done = s.slots.finish(s.held_by_any.front());
+    return done;
+  };
+  bool done = false;
+  s.stream.as_reader([&] {
+    done = finish_seen();
+    if (done) return;
+    const std::vector<ItemSlots::Taken> held = s.slots.held();  // once for many calls
+    s.held_by_any.assign(held.begin(), held.end());
+    done = finish_seen();
+  });
+  return done;
 }
 
 bool SharedQueue::join(Millis timeout) {
   State& s = *state_;
   Slices slices(timeout);
+  const auto all_done = [&s] {
+    bool so = false;
+    // A killed putter may have put one more.
+    s.stream.as_writer([&] { so = s.slots.done() >= s.stream.puts(); });
+    return so;
+  };
   for (;;) {
-    s.stream.as_writer([] {});  // a killed putter may have put one more
-    if (s.slots.done() >= s.stream.puts()) return true;
+    if (all_done()) return true;
     give_back_of_dead();
     if (slices.passed()) return false;
     const uint32_t seen = s.shared.all_done.announce();
-    if (s.slots.done() >= s.stream.puts()) return true;
+    if (all_done()) return true;
     s.shared.all_done.sleep(seen, slices.next());
   }
 }

@@ -34,6 +34,7 @@ class SharedQueue final : public QueueCore {
   void task_done() override;
   bool join(Millis timeout) override;
   int fileno() override;
+  bool looks_for_deaths() const override { return true; }
   const Handle& handle() const override;
 
  private:
@@ -43,7 +44,7 @@ class SharedQueue final : public QueueCore {
   bool in_slot(uint64_t size) const;
   std::optional<uint32_t> slot_for(uint64_t size);
   bool try_put(std::string_view bytes, std::optional<uint32_t>& slot, const char*& reason);
-  void refuse_after_shut_down() const;
+  [[noreturn]] void throw_shut_down() const;
   template <class Try>
   void until_room(Millis timeout, Try attempt);
   bool try_get(Item& item);
@@ -51,6 +52,7 @@ class SharedQueue final : public QueueCore {
   bool look_again();
   bool give_back_of_dead();
   void register_holder();
+  bool finish_any();
   void release(uint32_t slot) noexcept override;
   std::optional<Lent> lend(uint64_t size, Millis timeout) override;
   void put_lent(uint32_t slot, Millis timeout) override;

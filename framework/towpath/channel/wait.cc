@@ -2,12 +2,17 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "towpath/base/error.h"
 
 namespace towpath {
 namespace {
+
+// Queues are asked so often, whatever their descriptors say: who was to make one readable may have
+// been killed just before.
+constexpr Millis kSlice{100};
 
 // poll(2) that goes on after a signal for as long as time is left.
 int poll_until(std::span<pollfd> items, Millis timeout) {
@@ -38,15 +43,22 @@ std::vector<size_t> wait(std::span<const int> fds, Millis timeout) {
 std::vector<size_t> wait(std::span<const Waitable> things, Millis timeout) {
   const Deadline deadline(timeout);
   std::vector<int> fds;
-  for (const Waitable& thing : things) fds.push_back(thing.fileno());
-  for (bool false_alarm = false;; false_alarm = true) {
-    // A thing may be in use by another thread, which holds its message: then it is not ready for
-    // this one, however readable.
-    if (false_alarm) ::poll(nullptr, 0, 1);
-    std::vector<size_t> ready = wait(std::span<const int>(fds), deadline.left());
-    if (ready.empty()) return ready;
+  std::vector<size_t> silent;  // that may be, though they are ready
+  for (size_t i = 0; i < things.size(); ++i) {
+    fds.push_back(things[i].fileno());
+    if (things[i].looks_for_deaths()) silent.push_back(i);
+  }
+  for (;;) {
+    const Millis left = deadline.left();
+    std::vector<size_t> ready =
+        wait(std::span<const int>(fds), silent.empty() ? left : std::min(left, kSlice));
+    const bool signalled = !ready.empty();
+    if (!signalled) ready = silent;
     std::erase_if(ready, [things](size_t i) { return !things[i].ready(); });
     if (!ready.empty() || deadline.passed()) return ready;
+    // A thing may be in use by another thread, which holds its message: then it is not ready for
+    // this one, however readable.
+    if (signalled) ::poll(nullptr, 0, 1);
   }
 }
 

@@ -32,17 +32,23 @@ class Waitable {
       : fd_(-1),
         thing_(&thing),
         fileno_([](void* it) { return static_cast<T*>(it)->fileno(); }),
-        poll_([](void* it) { return static_cast<T*>(it)->poll(Millis{0}); }) {}
+        poll_([](void* it) { return static_cast<T*>(it)->poll(Millis{0}); }) {
+    if constexpr (requires { thing.looks_for_deaths(); })
+      looks_for_deaths_ = thing.looks_for_deaths();
+  }
 
   int fileno() const { return thing_ == nullptr ? fd_ : fileno_(thing_); }
   // Given that fileno() is readable.
   bool ready() const { return thing_ == nullptr || poll_(thing_); }
+  // It is to be asked now and then though fileno() is not readable.
+  bool looks_for_deaths() const { return looks_for_deaths_; }
 
  private:
   int fd_;
   void* thing_ = nullptr;
   int (*fileno_)(void*) = nullptr;
   bool (*poll_)(void*) = nullptr;
+  bool looks_for_deaths_ = false;
 };
 
 // Waits until one of the things is ready, and returns the indexes of all that are, in order; empty
