@@ -38,12 +38,11 @@ class Backwards final : public RowStage {
 TOWPATH_STAGE(Backwards)
 
 struct Desk {
-  Session session = Session::create_own();
-  Keeper keeper{session.folder()};
+  Keeper keeper{Session::create_own()};
   TestFolder temp;
   UniqueFd lock{::open((temp.path() + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
   Host host{16 << 20, lock.get()};
-  Router router{session.address("c")};
+  Router router{keeper.session().address("c")};
 
   ~Desk() {
     host.kill_all();
@@ -54,7 +53,7 @@ struct Desk {
     WorkerStart start;
     start.title = "hosted/" + identity;
     start.identity = identity;
-    start.address = session.address("c");
+    start.address = keeper.session().address("c");
     start.temp_dir = temp.path();
     Step step;
     step.kind = kind;
@@ -213,15 +212,14 @@ TEST_CASE("Host: a worker keeps the run's lock until it has ended") {
 TEST_CASE("Host: workers end with the host that owns them") {
   int pid = 0;
   {
-    const Session session = Session::create_own();
-    Keeper keeper(session.folder());
-    Router router(session.address("c"));
+    Keeper keeper(Session::create_own());
+    Router router(keeper.session().address("c"));
     const UniqueFd lock(::open("/dev/null", O_RDWR | O_CLOEXEC));
     Host host(16 << 20, lock.get());
     WorkerStart start;
     start.title = "hosted/w1";
     start.identity = "w1";
-    start.address = session.address("c");
+    start.address = keeper.session().address("c");
     Step step;
     step.kind = "test.backwards";
     step.values = Object::Map{};

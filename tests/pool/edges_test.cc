@@ -38,6 +38,13 @@ int64_t refuse(const Chain& chain) {
   return 0;
 }
 
+size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  size_t size = 0, pages = 0;
+  file >> size >> pages;
+  return pages * 4096;
+}
+
 size_t size_of(const std::string& text) { return text.size(); }
 
 // A thread of the worker ends it a moment after it was ready.
@@ -145,19 +152,27 @@ TEST_CASE("Pool: a callback that waits for its pool is refused") {
   for (const std::string& each : future.get()) CHECK_THAT(each, Catch::Contains("for ever"));
 }
 
+TEST_CASE("Pool: memory does not grow with the inputs of imap") {
+  Pool pool(2);
+  const auto walk = [&pool](int64_t count) {
+    int64_t results = 0;
+    for (const int64_t each : pool.imap(square, std::views::iota(int64_t{0}, count)))
+      results += each >= 0;
+    return results;
+  };
+  REQUIRE(walk(100'000) == 100'000);
+  const size_t before = resident_bytes();
+  REQUIRE(walk(1'000'000) == 1'000'000);
+  CHECK(resident_bytes() < before + 4'000'000);
+}
+
 TEST_CASE("Future: waiting for the first again and again leaves nothing behind at the others") {
   Pool pool(1);
   const std::vector<Future<void>> never{pool.apply_async(stay)};
-  const auto resident = [] {
-    std::ifstream file("/proc/self/statm");
-    size_t size = 0, pages = 0;
-    file >> size >> pages;
-    return pages * 4096;
-  };
   wait(never, ReturnWhen::kFirstCompleted, Millis{0});
-  const size_t before = resident();
+  const size_t before = resident_bytes();
   for (int i = 0; i < 20'000; ++i) wait(never, ReturnWhen::kFirstCompleted, Millis{0});
-  CHECK(resident() - before < 1'000'000);
+  CHECK(resident_bytes() < before + 1'000'000);
 }
 
 TEST_CASE("Pool: workers that end with no task done are not started for ever") {

@@ -12,8 +12,6 @@ using namespace towpath;
 
 namespace {
 
-constexpr Millis kOneSecond{1'000};
-
 void stay(Descriptor ready) {
   say_ready(ready);
   run_for_ever();
@@ -59,7 +57,7 @@ TEST_CASE("Death: the child of a killed process is gone within a second") {
       REQUIRE(packet->fds.size() == 1);
       CHECK_FALSE(wait_readable(packet->fds[0].get(), Millis{0}));
       middle.kill();
-      CHECK(wait_readable(packet->fds[0].get(), kOneSecond));
+      CHECK(wait_readable(packet->fds[0].get(), kSoon));
       REQUIRE(middle.join(kSoon));
     }
   }
@@ -81,7 +79,7 @@ TEST_CASE("Death: the forkserver of a killed process ends") {
   const UniqueFd server = pidfd_of(std::stoi(packet->bytes));
   REQUIRE(server);
   middle.kill();
-  CHECK(wait_readable(server.get(), kOneSecond));
+  CHECK(wait_readable(server.get(), kSoon));
 }
 
 TEST_CASE("Lifeline: hangs up when its process is killed, and when it is cut") {
@@ -108,7 +106,7 @@ TEST_CASE("Lifeline: hangs up when its process is killed, and when it is cut") {
     REQUIRE(packet);
     CHECK_FALSE(hung_up(packet->fds.at(0).get()));
     owner.kill();
-    CHECK(wait_readable(packet->fds.at(0).get(), kOneSecond));
+    CHECK(wait_readable(packet->fds.at(0).get(), kSoon));
     CHECK(hung_up(packet->fds.at(0).get()));
   }
   Lifeline lifeline;
@@ -151,7 +149,7 @@ TEST_CASE("Keeper: removes the folder after its owner was killed, then ends") {
     ::kill(pid, SIGTERM);  // it must not mind
     ::kill(pid, SIGINT);
     owner.kill();
-    REQUIRE(wait_readable(keeper.get(), kOneSecond));
+    REQUIRE(wait_readable(keeper.get(), kSoon));
     CHECK(has_ended(pid));
     CHECK_FALSE(std::filesystem::exists(folder));
   }

@@ -49,13 +49,12 @@ class Coordinator {
         options_(options),
         signals_(options.handle_signals),
         folder_(RunFolder::create(options.runs, plan.pipeline)),
-        session_(Session::create_own()),
-        keeper_(session_.folder()),
+        keeper_(Session::create_own()),
         host_(plan.memory, folder_.lock_fd()),
         ledger_(plan, host_.arena()),
         rejects_(folder_, plan),
         view_(UniqueFd(::fcntl(host_.arena().fd(), F_DUPFD_CLOEXEC, 0))),
-        address_(session_.address("c")),
+        address_(keeper_.session().address("c")),
         router_(address_),
         began_(Clock::now()) {
     log_.reset(
@@ -65,8 +64,6 @@ class Coordinator {
         plan, host_, Crew::Surroundings{address_, folder_.file("tmp"), log_.get()},
         [this](const Crew::Member& member, const std::string& text) { note(member, text); });
   }
-
-  ~Coordinator() { session_.leave(); }
 
   RunResult run() {
     try {
@@ -417,10 +414,9 @@ class Coordinator {
     }
     result.message = message_;
     folder_.remove_temporary();
-    session_.leave();
     keeper_.release();
     std::error_code ignored;  // a keeper that was killed leaves the folder to us
-    std::filesystem::remove_all(session_.folder(), ignored);
+    std::filesystem::remove_all(keeper_.session().folder(), ignored);
     observe(true);
     return result;
   }
@@ -429,7 +425,6 @@ class Coordinator {
   const RunOptions& options_;
   Signals signals_;
   RunFolder folder_;
-  Session session_;
   Keeper keeper_;
   Host host_;
   Ledger ledger_;

@@ -232,10 +232,8 @@ RunResult Pipeline::run() {
 // ── rows ──
 
 struct Pipeline::Rows::State {
-  ~State() { session.leave(); }
-  Session session = Session::create_own();
+  Keeper keeper{Session::create_own()};
   UniqueFd listening, socket;
-  std::optional<Keeper> keeper;
   std::optional<Running> running;
   std::optional<RunResult> result;
   Batch batch;       // being read
@@ -258,8 +256,7 @@ const RunResult& Pipeline::Rows::result() const {
 
 Pipeline::Rows Pipeline::rows(const Stage& stage) {
   auto state = std::make_unique<Rows::State>();
-  state->keeper.emplace(state->session.folder());
-  const std::string path = state->session.folder() + "/rows";
+  const std::string path = state->keeper.session().folder() + "/rows";
   sockaddr_un here{};
   here.sun_family = AF_UNIX;
   if (path.size() >= sizeof here.sun_path)

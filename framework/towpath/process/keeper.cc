@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <list>
+#include <utility>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -41,9 +42,12 @@ Keeper::Keeper(std::string folder) : folder_(std::move(folder)) {
   pidfd_ = PrivateFd(std::move(launched.pidfd));
 }
 
+Keeper::Keeper(Session session) : Keeper(session.folder()) { session_ = std::move(session); }
+
 Keeper::~Keeper() { release(); }
 
 void Keeper::release() noexcept {
+  if (session_) session_->leave();
   if (!line_) return;
   line_.reset();
   if (!pidfd_) return;

@@ -1,7 +1,9 @@
 #pragma once
+#include <optional>
 #include <string>
 
 #include "towpath/base/private_fd.h"
+#include "towpath/base/session.h"
 #include "towpath/base/unique_fd.h"
 
 namespace towpath {
@@ -14,6 +16,8 @@ class Keeper {
  public:
   // Invalid unless `folder` is an absolute path to a folder (no symbolic link) of this user.
   explicit Keeper(std::string folder);
+  // The session's folder. This process uses it until then, and leaves it first.
+  explicit Keeper(Session session);
   Keeper(Keeper&&) noexcept = default;
   Keeper& operator=(Keeper&&) = delete;
   ~Keeper();
@@ -21,8 +25,10 @@ class Keeper {
   // Has the folder removed as soon as nobody uses it, and waits for that some seconds at most.
   void release() noexcept;
   int pid() const { return pid_; }
+  const Session& session() const { return *session_; }  // that it was made with
 
  private:
+  std::optional<Session> session_;
   std::string folder_;
   PrivateFd line_;
   PrivateFd pidfd_;
