@@ -39,12 +39,14 @@ void two_at_a_time() {
     const auto at_once = std::ranges::count_if(tasks, [&](const Task& other) {
       return other.begin <= task.begin && task.begin < other.end;
     });
-    const auto before = std::ranges::find_if(tasks, [&](const Task& other) {
-      return other.end <= task.begin && task.begin - other.end < 50'000'000;
-    });
+    const Task* before = nullptr;  // the last to end until then
+    for (const Task& other : tasks) {
+      if (other.end <= task.begin && (before == nullptr || before->end < other.end))
+        before = &other;
+    }
     say(format("T{}: {} at work, {}", task.number, at_once,
-               before == tasks.end() ? std::string("from the beginning")
-                                     : format("since T{} has ended", before->number)));
+               before == nullptr ? std::string("from the beginning")
+                                 : format("since T{} has ended", before->number)));
   }
   say(format("after {:.1f} s", watch.seconds()));
 }

@@ -45,6 +45,13 @@ def reap():
         pass
 
 
+def title(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return f"{pid}, which has ended meanwhile"
+
+
 class HygieneTest(unittest.TestCase):
     def setUp(self):
         # What loses its parent becomes this process's child: nothing gets away.
@@ -81,9 +88,9 @@ class HygieneTest(unittest.TestCase):
             folders.append(self.kill_at_random(method))
             deadline = time.monotonic() + SOON
             while left := descendants():
-                names = [pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left
-                         if os.path.exists(f"/proc/{pid}")]
-                self.assertLess(time.monotonic(), deadline, f"run {run}, {method}: {names} live on")
+                if time.monotonic() > deadline:
+                    names = [title(pid) for pid in left]
+                    self.fail(f"run {run}, {method}: {names} live on")
                 reap()
                 time.sleep(0.005)
             reap()
