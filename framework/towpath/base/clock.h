@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -16,7 +17,7 @@ class Deadline {
  public:
   explicit Deadline(Millis timeout)
       : forever_(timeout > std::chrono::years{100}),
-        at_(forever_ ? Clock::time_point::max() : Clock::now() + timeout) {}
+        at_(forever_ ? Clock::time_point::max() : Clock::now() + std::max(timeout, Millis{0})) {}
   bool passed() const { return !forever_ && Clock::now() >= at_; }
   // What is left, rounded up, never negative; kForever stays kForever.
   Millis left() const {
@@ -29,6 +30,26 @@ class Deadline {
     const Millis rest = left();
     if (rest == kForever) return -1;
     return rest.count() > 1'000'000'000 ? 1'000'000'000 : static_cast<int>(rest.count());
+  }
+  // Waits under the lock for a notification, until then at most. False: it had passed before.
+  template <class Condition, class Lock>
+  bool wait(Condition& changed, Lock& lock) const {
+    if (forever_) {
+      changed.wait(lock);
+    } else if (passed()) {
+      return false;
+    } else {
+      changed.wait_until(lock, at_);
+    }
+    return true;
+  }
+  // Waits under the lock until it is so. False: not in time.
+  template <class Condition, class Lock, class Predicate>
+  bool wait(Condition& changed, Lock& lock, Predicate is_so) const {
+    while (!is_so()) {
+      if (!wait(changed, lock)) return false;
+    }
+    return true;
   }
 
  private:

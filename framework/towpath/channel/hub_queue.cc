@@ -123,14 +123,9 @@ void HubQueue::wake() {
 
 // False: the time has passed.
 bool HubQueue::sleep(Lock& lock, const char* what, const Deadline& deadline) {
-  const Millis left = deadline.left();
-  if (left == kForever) {
-    changed_.wait(lock);
-  } else if (left > Millis{0}) {
-    changed_.wait_for(lock, left);
-  }
+  const bool in_time = deadline.wait(changed_, lock);
   if (client_->ended()) client_->throw_ended(what, name());
-  return left > Millis{0};
+  return in_time;
 }
 
 // The answer; its op is kHello when none came in time.

@@ -94,26 +94,10 @@ ZmqPump::~ZmqPump() {
 
 // ── The users' side ──
 
-template <class Condition>
-bool ZmqPump::await(std::unique_lock<std::mutex>& lock, const Deadline& deadline,
-                    Condition condition) {
-  while (!condition()) {
-    const Millis left = deadline.left();
-    if (left == kForever) {
-      changed_.wait(lock);
-    } else if (left <= Millis{0}) {
-      return false;
-    } else {
-      changed_.wait_for(lock, left);
-    }
-  }
-  return true;
-}
-
 bool ZmqPump::send(std::string_view bytes, const Deadline& deadline) {
   std::unique_lock lock(mutex_);
   const uint64_t size = cost(bytes.size());
-  const bool room = await(lock, deadline, [this, size] {
+  const bool room = deadline.wait(changed_, lock, [this, size] {
     return ended_ || closing_ || in_flight_ < kUntold || in_flight_ + size <= kWindow;
   });
   if (ended_ || closing_)
@@ -131,7 +115,7 @@ bool ZmqPump::send(std::string_view bytes, const Deadline& deadline) {
 
 std::optional<std::string> ZmqPump::receive(const Deadline& deadline) {
   std::unique_lock lock(mutex_);
-  if (!await(lock, deadline, [this] { return !inbox_.empty() || ended_ || closing_; })) {
+  if (!deadline.wait(changed_, lock, [this] { return !inbox_.empty() || ended_ || closing_; })) {
     return std::nullopt;
   }
   if (inbox_.empty()) {
@@ -148,7 +132,7 @@ std::optional<std::string> ZmqPump::receive(const Deadline& deadline) {
 
 bool ZmqPump::poll(const Deadline& deadline) {
   std::unique_lock lock(mutex_);
-  return await(lock, deadline, [this] { return !inbox_.empty() || ended_ || closing_; });
+  return deadline.wait(changed_, lock, [this] { return !inbox_.empty() || ended_ || closing_; });
 }
 
 void ZmqPump::interrupt() noexcept {

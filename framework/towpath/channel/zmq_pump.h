@@ -54,8 +54,6 @@ class ZmqPump {
   void sleep();
   void set_readable(bool value);
   void end();
-  template <class Condition>
-  bool await(std::unique_lock<std::mutex>& lock, const Deadline& deadline, Condition condition);
 
   // The thread's own.
   PumpSockets sockets_;
