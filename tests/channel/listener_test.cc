@@ -283,6 +283,33 @@ TEST_CASE("Listener: garbage at a local one is turned away") {
   CHECK(listener.refused() == 21);
 }
 
+TEST_CASE("Listener: who sends more than it takes is cut off") {
+  const Way way = GENERATE(from_range(ways()));
+  const SocketFolder folder;
+  ConnectOptions options = way.options("key");
+  options.max_message = 100'000;
+  Listener listener(way.address(folder), options);
+  Connection client;
+  Connection line = accept_beside(
+      listener, [&] { client = Client(listener.address(), way.options("key"), kSoon); });
+  client.send_bytes(std::string(100'000, 'x'));
+  CHECK(line.recv_bytes(kSoon).size() == 100'000);
+  line.send_bytes(std::string(200'000, 'x'));
+  CHECK(client.recv_bytes(kSoon).size() == 200'000);
+  const size_t size = GENERATE(size_t{101'000}, size_t{40} << 20);
+  auto sending = std::async(std::launch::async, [&] {
+    try {
+      client.send_bytes(std::string(size, 'x'), kSoon);
+    } catch (const Closed&) {
+      // Before all of it was sent.
+    }
+  });
+  CHECK_THROWS_AS(line.recv_bytes(kSoon), Error);
+  CHECK_THROWS_AS(line.recv_bytes(kSoon), EndOfStream);
+  sending.get();
+  CHECK_THROWS_AS(client.recv_bytes(kSoon), EndOfStream);
+}
+
 TEST_CASE("Listener: an accepted local connection can be given to a child") {
   const SocketFolder folder;
   Listener listener(folder.address("listener"));

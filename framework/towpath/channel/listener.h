@@ -18,6 +18,9 @@ struct ConnectOptions {
   bool plain_tcp = false;
   // kAuto: shared memory for local addresses, ZeroMQ for TCP.
   Transport transport = Transport::kAuto;
+  // Of a Listener: what its Clients may send at most. A larger message is not read, it ends its
+  // connection: Invalid or EndOfStream.
+  uint64_t max_message = kMaxConnectionMessage;
 };
 
 // Waits for Clients at an address, and makes a Connection for each.

@@ -15,6 +15,7 @@
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/door.h"
 #include "towpath/channel/local_socket.h"
+#include "towpath/channel/ring_link.h"
 #include "towpath/channel/shared_key.h"
 #include "towpath/channel/wait.h"
 
@@ -61,7 +62,8 @@ std::string proof_of(std::string_view side, const std::string& key, const std::s
 
 class LocalDoor final : public Listener::Door {
  public:
-  LocalDoor(const std::string& address, const ConnectOptions& options) : key_(options.key) {
+  LocalDoor(const std::string& address, const ConnectOptions& options)
+      : key_(options.key), max_message_(options.max_message) {
     address_ = address.empty() ? new_address() : address;
     path_ = socket_path(address_);
     listening_ = PrivateFd(listen_locally(address_, SOCK_SEQPACKET));
@@ -161,20 +163,22 @@ class LocalDoor final : public Listener::Door {
     if (!answer.keyed && !key_.empty()) refuse(socket, "the listener wants a key");
     if (!same_secret(answer.proof, proof_of("client", key_, challenge.nonce, answer.nonce)))
       refuse(socket, "the key is wrong");
-    auto [mine, its] = Pipe();
+    auto [mine, its] = RingLink::make(true);
+    mine->limit(max_message_);
     Entrance entrance;
     entrance.proof = proof_of("listener", key_, challenge.nonce, answer.nonce);
     OutgoingDescriptors descriptors;
-    entrance.end = to_bytes(its);
+    entrance.end = to_bytes(Connection(std::move(its)));
     const std::vector<UniqueFd> fds = descriptors.take();
     std::vector<int> numbers;
     for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
     send_packet(socket, to_bytes(entrance), numbers, Millis{0});
-    return std::move(mine);
+    return Connection(std::move(mine));
   }
 
   const pid_t owner_ = ::getpid();
   const std::string key_;
+  const uint64_t max_message_;
   std::string path_;
   PrivateFd listening_;
   std::vector<Guest> guests_;  // whoever came first

@@ -93,7 +93,7 @@ bool looking_may_pay() {
 
 // ── Making, giving away ──
 
-std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> RingLink::make(bool duplex) {
+std::pair<std::unique_ptr<RingLink>, std::unique_ptr<RingLink>> RingLink::make(bool duplex) {
   std::unique_ptr<RingLink> first(new RingLink);
   std::unique_ptr<RingLink> second(new RingLink);
   auto [first_socket, second_socket] = packet_pair();
@@ -408,6 +408,7 @@ uint64_t RingLink::send_packet_of(std::span<const int> fds, const Deadline& dead
 
 std::optional<Link::Incoming> RingLink::receive(const Deadline& deadline) {
   for (;;) {
+    if (refused_) throw EndOfStream("the connection has ended: a message was too large");
     switch (await_record(deadline)) {
       case Arrival::kEnd:
         throw EndOfStream("the other end of the connection is closed, or its process has ended");
@@ -440,6 +441,11 @@ std::optional<Link::Incoming> RingLink::receive(const Deadline& deadline) {
       if (!body) throw Invalid("a connection's second ring holds less than its first one says");
       bytes = {body->bytes.data(), body->bytes.size()};
     }
+    if (bytes.size() + ((tag & kFirst) != 0 ? 0 : partial_.size()) > most_bytes_) {
+      refused_ = true;
+      interrupt();
+      throw Invalid(format("a message of more than {} bytes", most_bytes_));
+    }
     front_given_ = true;  // from here on done() pops it
     if ((tag & kFirst) != 0) {
       // The pieces of one that was given up by its sender are worth nothing.
@@ -451,9 +457,6 @@ std::optional<Link::Incoming> RingLink::receive(const Deadline& deadline) {
       in_pieces_ = true;
     } else if (!in_pieces_) {
       throw Invalid("a piece of a message that has not begun");
-    }
-    if (partial_.size() + bytes.size() > kMaxConnectionMessage) {
-      throw Invalid(format("a message of more than {} bytes", kMaxConnectionMessage));
     }
     partial_.append(bytes);
     pop_front();

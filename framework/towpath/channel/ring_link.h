@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "towpath/base/private_fd.h"
+#include "towpath/channel/connection.h"
 #include "towpath/channel/link.h"
 #include "towpath/memory/mapping.h"
 #include "towpath/memory/ring.h"
@@ -27,9 +28,11 @@ namespace towpath {
 class RingLink final : public Link {
  public:
   // Two ends; simplex: the first receives.
-  static std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> make(bool duplex);
+  static std::pair<std::unique_ptr<RingLink>, std::unique_ptr<RingLink>> make(bool duplex);
   static std::unique_ptr<Link> adopt(Decoder& in);
   ~RingLink() override;
+  // A larger message is not read: Invalid, then EndOfStream.
+  void limit(uint64_t most_bytes) { most_bytes_ = most_bytes; }
 
   bool sends() const override { return static_cast<bool>(out_.ring); }
   bool receives() const override { return static_cast<bool>(in_.ring); }
@@ -95,7 +98,9 @@ class RingLink final : public Link {
   bool no_bulk_ = false;   // there is no memory for one
 
   // Receiving.
-  std::string partial_;  // of a message in pieces
+  uint64_t most_bytes_ = kMaxConnectionMessage;  // of a message
+  bool refused_ = false;                         // one that is larger
+  std::string partial_;                          // of a message in pieces
   std::vector<UniqueFd> partial_fds_;
   bool in_pieces_ = false;
   bool front_given_ = false;  // the message given out is the ring's front

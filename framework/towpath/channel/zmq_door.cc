@@ -78,7 +78,8 @@ bool await(std::vector<zmq_pollitem_t> items, const Deadline& deadline) {
 
 class ZmqDoor final : public Listener::Door {
  public:
-  ZmqDoor(const std::string& address, const ConnectOptions& options) : key_(options.key) {
+  ZmqDoor(const std::string& address, const ConnectOptions& options)
+      : key_(options.key), max_message_(options.max_message) {
     if (!wake_) throw_errno("eventfd");
     const std::string where = address.empty() ? new_address() : address;
     door_.set(ZMQ_LINGER, 1'000);
@@ -176,7 +177,7 @@ class ZmqDoor final : public Listener::Door {
   void welcome(const std::string& identity, std::string peer) {
     PumpSockets sockets;
     sockets.in = std::make_unique<ZmqSocket>(ZMQ_PAIR);
-    set_up_for_connection(*sockets.in);
+    set_up_for_connection(*sockets.in, max_message_);
     if (!key_.empty()) secure_listener(*sockets.in, key_);
     std::string private_path;
     if (is_tcp(address_)) {
@@ -225,6 +226,7 @@ class ZmqDoor final : public Listener::Door {
 
   const pid_t owner_ = ::getpid();
   const std::string key_;
+  const uint64_t max_message_;
   std::string path_;
   uint64_t count_ = 0;
   ZmqSocket door_{ZMQ_ROUTER};
@@ -294,7 +296,7 @@ Connection enter_zmq_door(const std::string& address, const ConnectOptions& opti
   const Welcome welcome = ask(address, options, deadline);
   PumpSockets sockets;
   sockets.in = std::make_unique<ZmqSocket>(ZMQ_PAIR);
-  set_up_for_connection(*sockets.in);
+  set_up_for_connection(*sockets.in, kMaxConnectionMessage);
   if (!options.key.empty()) secure_client(*sockets.in, options.key);
   if (is_tcp(address)) {
     // The listener may know itself by another name, such as 0.0.0.0.

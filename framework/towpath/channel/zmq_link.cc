@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "towpath/base/error.h"
@@ -22,14 +23,18 @@ std::string next_address() {
   return program_session().address(format("pipe-{}-{}", ::getpid(), ++count));
 }
 
+// What is around a message: our byte, and what CURVE adds.
+constexpr uint64_t kFrame = 64;
+
 }  // namespace
 
-void set_up_for_connection(ZmqSocket& socket) {
+void set_up_for_connection(ZmqSocket& socket, uint64_t max_message) {
   socket.set(ZMQ_SNDHWM, 0);  // the pump counts bytes instead
   socket.set(ZMQ_RCVHWM, 0);
   socket.set(ZMQ_RECONNECT_IVL, -1);  // an end that is lost is lost
   socket.set(ZMQ_HANDSHAKE_IVL, 0);   // the other end may be opened late
-  socket.set(ZMQ_MAXMSGSIZE, static_cast<int64_t>(kMaxConnectionMessage) + 1);
+  socket.set(ZMQ_MAXMSGSIZE,
+             static_cast<int64_t>(std::min(max_message, kMaxConnectionMessage) + kFrame));
 }
 
 std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> ZmqLink::make(bool duplex) {
@@ -104,8 +109,8 @@ ZmqPump& ZmqLink::open() {
   PumpSockets sockets;
   sockets.in = std::make_unique<ZmqSocket>(ZMQ_PULL);
   sockets.out = std::make_unique<ZmqSocket>(ZMQ_PUSH);
-  set_up_for_connection(*sockets.in);
-  set_up_for_connection(*sockets.out);
+  set_up_for_connection(*sockets.in, kMaxConnectionMessage);
+  set_up_for_connection(*sockets.out, kMaxConnectionMessage);
   sockets.in->set(ZMQ_USE_FD, listening_.release().release());  // ZeroMQ closes it
   sockets.line = line_.release();
   sockets.in->bind(in_address_);

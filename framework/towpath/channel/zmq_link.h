@@ -60,7 +60,7 @@ class ZmqLink final : public Link {
   std::string current_;
 };
 
-// Options of all sockets of a connection.
-void set_up_for_connection(ZmqSocket& socket);
+// Options of all sockets of a connection. A peer that sends a larger message is cut off.
+void set_up_for_connection(ZmqSocket& socket, uint64_t max_message);
 
 }  // namespace towpath
