@@ -174,9 +174,10 @@ Manager Manager::connect(const std::string& address, const ConnectOptions& optio
 
 Manager::Manager(Manager&&) noexcept = default;
 Manager& Manager::operator=(Manager&& other) noexcept {
-  std::swap(where_, other.where_);
-  std::swap(link_, other.link_);
-  std::swap(server_, other.server_);
+  Manager taken(std::move(other));  // then ends what stood here
+  std::swap(where_, taken.where_);
+  std::swap(link_, taken.link_);
+  std::swap(server_, taken.server_);
   return *this;
 }
 

@@ -16,6 +16,7 @@ namespace towpath {
 //
 // Threads    it serves from its making on, in threads of its own. stop() by any.
 // Deaths     of this process: Closed for its clients.
+// Fork       a child's copy is not the server: its end ends nothing, stop() there is Invalid.
 // Source     Python's BaseManager.get_server().
 class ManagerServer {
  public:

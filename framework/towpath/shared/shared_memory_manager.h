@@ -19,7 +19,8 @@ class SharedMemoryManager {
   SharedMemoryManager() = default;
   SharedMemoryManager(SharedMemoryManager&&) noexcept = default;
   SharedMemoryManager& operator=(SharedMemoryManager&& other) noexcept {
-    std::swap(made_, other.made_);
+    SharedMemoryManager taken(std::move(other));  // then ends what stood here
+    std::swap(made_, taken.made_);
     return *this;
   }
   ~SharedMemoryManager() { shutdown(); }
