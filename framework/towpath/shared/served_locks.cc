@@ -13,10 +13,10 @@ HolderThread take_holder(Invocation& call) {
   return {call.caller.client().id, call.take<uint64_t>()};
 }
 
-Acquired ServedLock::acquire(HolderThread me, Millis timeout, Caller& caller) {
+Acquired ServedLock::acquire(HolderThread me, Millis timeout, Caller& caller, uint32_t depth) {
   std::unique_lock lock(mutex_);
   if (kind_ == Kind::kRLock && depth_ > 0 && holder_ == me) {
-    ++depth_;
+    depth_ += depth;
     return Acquired::kYes;
   }
   if (!wait_for_caller(changed_, lock, timeout, caller, [this] { return depth_ == 0; }))
@@ -24,8 +24,16 @@ Acquired ServedLock::acquire(HolderThread me, Millis timeout, Caller& caller) {
   // forget() takes the mutex behind `left`: either it frees what is taken here, or this sees it.
   if (caller.client().left) throw CallerGone{};
   holder_ = me;
-  depth_ = 1;
+  depth_ = depth;
   return std::exchange(died_, false) ? Acquired::kOwnerDied : Acquired::kYes;
+}
+
+void ServedLock::not_taken(HolderThread me, uint32_t depth) {
+  const std::lock_guard lock(mutex_);
+  if (depth_ < depth || holder_ != me) return;  // forget() was here before
+  if ((depth_ -= depth) > 0) return;
+  died_ = true;  // it may have been told, and been cut off before it could say so
+  set_free();
 }
 
 void ServedLock::set_free() {
@@ -62,13 +70,6 @@ uint32_t ServedLock::let_go(HolderThread me) {
   return depth;
 }
 
-Acquired ServedLock::acquire_again(HolderThread me, uint32_t depth, Caller& caller) {
-  const Acquired acquired = acquire(me, kForever, caller);
-  const std::lock_guard lock(mutex_);
-  depth_ = depth;
-  return acquired;
-}
-
 void ServedLock::forget(const ClientProcess& client) {
   const std::lock_guard lock(mutex_);
   if (depth_ == 0 || holder_.client != client.id) return;
@@ -80,6 +81,7 @@ void ServedLock::serve_acquire(Invocation& call) {
   const HolderThread me = take_holder(call);
   const Acquired acquired = acquire(me, call.take_timeout(), call.caller);
   call.out.unsigned_integer(acquired ? (acquired.owner_died() ? 2 : 1) : 0);
+  if (acquired) call.not_taken = [this, me] { not_taken(me, 1); };
 }
 void ServedLock::serve_release(Invocation& call) {
   const HolderThread me = take_holder(call);
@@ -129,12 +131,13 @@ class ServedSemaphore final : public Referent {
     if (!wait_for_caller(changed_, lock, timeout, call.caller, [this] { return value_ > 0; }))
       return call.out.unsigned_integer(0);
     if (call.caller.client().left) throw CallerGone{};
+    const uint64_t client = call.caller.client().id;
     --value_;
-    if (guarded) ++guarded_[call.caller.client().id];
+    if (guarded) ++guarded_[client];
     const bool died = died_ > 0;
     if (died) --died_;
     call.out.unsigned_integer(died ? 2 : 1);
-    if (!guarded) call.not_taken = [this] { give(1); };
+    call.not_taken = [this, client, guarded] { not_taken(client, guarded); };
   }
   void release(Invocation& call) {
     const auto n = call.take<int64_t>();
@@ -144,8 +147,7 @@ class ServedSemaphore final : public Referent {
     if (guarded && call.caller.client().left) throw CallerGone{};  // forget() gives it back
     if (n > most_ - value_)
       throw Invalid(format("release({}): {} permits of {} would be free", n, value_ + n, most_));
-    if (guarded && --guarded_[call.caller.client().id] <= 0)
-      guarded_.erase(call.caller.client().id);
+    if (guarded) take_guarded(call.caller.client().id);
     value_ += n;
     changed_.notify_all();
     call.out.nil();
@@ -165,9 +167,18 @@ class ServedSemaphore final : public Referent {
   }
 
  private:
-  void give(int64_t n) {
+  // False: forget() was here before.
+  bool take_guarded(uint64_t client) {
+    const auto found = guarded_.find(client);
+    if (found == guarded_.end()) return false;
+    if (--found->second == 0) guarded_.erase(found);
+    return true;
+  }
+  void not_taken(uint64_t client, bool guarded) {
     const std::lock_guard lock(mutex_);
-    value_ += n;
+    if (guarded && !take_guarded(client)) return;
+    if (guarded) ++died_;
+    ++value_;
     changed_.notify_all();
   }
   std::mutex mutex_;

@@ -19,12 +19,14 @@ class ServedLock : public Referent {
   enum class Kind : uint8_t { kLock, kRLock };
   ServedLock(Kind kind, const ObjectType& type) : Referent(type), kind_(kind) {}
 
-  Acquired acquire(HolderThread me, Millis timeout, Caller& caller);
+  // So many levels at once.
+  Acquired acquire(HolderThread me, Millis timeout, Caller& caller, uint32_t depth = 1);
+  // The client did not say that it knows of that.
+  void not_taken(HolderThread me, uint32_t depth);
   void release(HolderThread me, const ClientProcess& client);
   bool held_by(HolderThread who);
-  // For a condition that waits: lets go of all levels, and gets them again.
+  // All levels, which are returned.
   uint32_t let_go(HolderThread me);
-  Acquired acquire_again(HolderThread me, uint32_t depth, Caller& caller);
   void forget(const ClientProcess& client) override;
 
   void serve_acquire(Invocation& call);

@@ -79,16 +79,15 @@ class ServedCondition final : public Referent {
       leave();
       waiter.out = true;
       lock.unlock();
-      const Acquired acquired = lock_->acquire_again(me, depth, call.caller);
+      const Acquired acquired = lock_->acquire(me, kForever, call.caller, depth);
       call.out.array(2);
       call.out.boolean(notified);
       call.out.boolean(acquired.owner_died());
-      if (notified) {
-        call.not_taken = [this] {
-          const std::lock_guard again(mutex_);
-          notify_some(1);
-        };
-      }
+      call.not_taken = [this, me, depth, notified] {
+        lock_->not_taken(me, depth);
+        const std::lock_guard again(mutex_);
+        if (notified) notify_some(1);
+      };
     } catch (...) {
       // Its notification, if it had one, is for another who waits.
       if (!lock) lock.lock();
@@ -144,6 +143,9 @@ class ServedBarrier final : public Referent {
   void wait(Invocation& call) {
     const auto timeout = call.take_timeout();
     std::unique_lock lock(mutex_);
+    // One more than there are parties, while they act: it is one of the next round.
+    wait_for_caller(changed_, lock, kForever, call.caller,
+                    [this] { return !round_->running || round_->broken; });
     const std::shared_ptr<Round> round = round_;
     if (round->broken) return give_broken(call, *round);
     const int64_t index = round->arrived++;
@@ -171,7 +173,7 @@ class ServedBarrier final : public Referent {
   void parties(Invocation& call) { call.out.integer(parties_); }
   void n_waiting(Invocation& call) {
     const std::lock_guard lock(mutex_);
-    call.out.integer(round_->broken ? 0 : round_->arrived);
+    call.out.integer(round_->broken || round_->running ? 0 : round_->arrived);
   }
   void broken(Invocation& call) {
     const std::lock_guard lock(mutex_);
