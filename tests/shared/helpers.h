@@ -6,6 +6,7 @@
 
 #include "sync/helpers.h"
 #include "towpath/base/program_session.h"
+#include "towpath/shared/manager.h"
 
 // What the tests of this folder need.
 
@@ -18,4 +19,9 @@ inline std::vector<std::string> shared_files(std::string_view prefix = "") {
     if (name.starts_with(prefix) && !name.starts_with(".")) found.push_back(name);
   }
   return found;
+}
+
+// Nobody waits for the end of an object that nobody refers to any more.
+inline bool has_objects(const towpath::Manager& manager, uint64_t number) {
+  return await([&] { return manager.number_of_objects() == number; });
 }

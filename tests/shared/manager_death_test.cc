@@ -42,10 +42,10 @@ TEST_CASE("Manager: a killed client's objects end with it") {
       },
       manager.address(), kept, made);
   REQUIRE(made.wait(kSoon));
-  CHECK(manager.number_of_objects() == 13);
+  CHECK(has_objects(manager, 13));
   child.kill();
   REQUIRE(child.join(kSoon));
-  CHECK(await([&] { return manager.number_of_objects() == 1; }));
+  CHECK(has_objects(manager, 1));
   CHECK(kept.size() == 1);
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("Manager: a client that ends well gives all back too") {
   REQUIRE(children.joined());
   CHECK(manager.find<LockProxy>("lock").acquire(kSoon) == Acquired::kOwnerDied);
   manager.unpublish("lock");
-  CHECK(await([&] { return manager.number_of_objects() == 0; }));
+  CHECK(has_objects(manager, 0));
 }
 
 TEST_CASE("Manager: its death is Closed for those who call and those who wait") {
@@ -265,7 +265,7 @@ TEST_CASE("Manager: clients killed at any instant leave nothing held") {
     REQUIRE(children[1].join(kSoon));
     REQUIRE(lock.acquire(kSoon));
     lock.release();
-    REQUIRE(await([&] { return manager.number_of_objects() == 3 + dict.size(); }));
+    REQUIRE(has_objects(manager, 3 + dict.size()));
   }
   CHECK(value.get() > 0);
 }

@@ -46,6 +46,19 @@ TEST_CASE("QueueProxy: it keeps order and bounds") {
   CHECK_THROWS_AS(manager.queue<int>().get(Millis{-1}), Empty);
 }
 
+TEST_CASE("QueueProxy: an item that its getter can't decode stays") {
+  Manager manager;
+  auto queue = manager.queue<int>();
+  queue.put(1);
+  queue.put(2);
+  auto texts = from_bytes<QueueProxy<std::string>>(to_bytes(queue));
+  CHECK_THROWS_AS(texts.get(kNow), Invalid);
+  CHECK(queue.qsize() == 2);
+  CHECK_THROWS_AS(from_bytes<ObjectProxy<>>(to_bytes(queue)).call("get", int64_t{0}, 1), Invalid);
+  CHECK(queue.get(kNow) == 1);
+  CHECK(queue.get(kNow) == 2);
+}
+
 TEST_CASE("QueueProxy: who waits holds up nobody") {
   Manager manager;
   auto queue = manager.queue<std::string>(1);

@@ -1,6 +1,11 @@
 #include "towpath/shared/manager.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <csignal>
+#include <optional>
 #include <thread>
 
 #include "helpers.h"
@@ -8,6 +13,8 @@
 #include "towpath/process/remote_error.h"
 #include "towpath/process/this_process.h"
 #include "towpath/shared/manager_server.h"
+#include "towpath/shared/shared_memory_manager.h"
+#include "towpath/sync/event.h"
 
 using namespace towpath;
 
@@ -54,6 +61,25 @@ struct Counter {
 };
 
 int64_t twice(Counter& counter, int64_t n) { return counter.add(2 * n); }
+
+// Its end takes its time.
+struct Slow {
+  Slow(Event go_on, Event gone) : until(std::move(go_on)), ended(std::move(gone)) {}
+  ~Slow() {
+    until.wait(kSoon);
+    ended.set();
+  }
+  static void expose(Exposes<Slow>& type) { type.constructor<Event, Event>(); }
+  Event until, ended;
+};
+
+// Its end calls the manager that holds it.
+struct Farewell {
+  explicit Farewell(ListProxy<int> words) : to(std::move(words)) {}
+  ~Farewell() { to.append(1); }
+  static void expose(Exposes<Farewell>& type) { type.constructor<ListProxy<int>>(); }
+  ListProxy<int> to;
+};
 
 void begin_with(std::string text, int number) { started_with = text + std::to_string(number); }
 
@@ -142,7 +168,7 @@ TEST_CASE("Manager: shutdown ends its process once and for all") {
     auto queue = manager.queue<int>();
     CHECK_THROWS_AS(queue.get(), Closed);
   });
-  REQUIRE(await([&] { return manager.number_of_objects() == 2; }));
+  REQUIRE(has_objects(manager, 2));
   manager.shutdown();
   manager.shutdown();
   waiting.join();
@@ -236,7 +262,7 @@ TEST_CASE("ManagerServer: a process serves its own objects until it is stopped")
       server.address());
   auto list = here.find<ListProxy<int>>("list");
   REQUIRE(await([&] { return list.size() == 2; }));
-  REQUIRE(await([&] { return here.number_of_objects() == 2; }));
+  REQUIRE(has_objects(here, 2));
   CHECK_FALSE(server.serve(Millis{10}));
   std::thread stopper([&] { server.stop(); });
   CHECK(server.serve(kSoon));
@@ -344,4 +370,156 @@ TEST_CASE("Manager: what is no request is Invalid on its connection and hurts no
   fourth.send(managed::Hello{.client = 79, .instance = 5});
   CHECK_THAT(fourth.recv(kSoon).as_array()[1].as_array()[1].as_string(),
              Catch::Contains("another one is there"));
+}
+
+TEST_CASE("Manager: a destructor of the user's holds up nobody") {
+  Manager manager({.transit = Millis{0}});
+  auto lock = manager.lock();
+  lock.acquire();
+  Event go_on;
+  const Event ended;
+  std::optional slow(manager.make<Slow>(go_on, ended));
+  const auto begin = Clock::now();
+  slow.reset();
+  auto list = manager.list<int>({1});
+  CHECK(list.size() == 1);
+  CHECK(Clock::now() - begin < kSoon / 4);
+  // Its client counts as alive: nothing of it was given back.
+  CHECK(lock.locked());
+  go_on.set();
+  CHECK(ended.wait(kSoon));
+  lock.release();
+}
+
+TEST_CASE("Manager: a destructor may call the manager whoever let go of its object last") {
+  Manager manager({.transit = Millis{1}});
+  const auto words = manager.list<int>();
+  const auto said = [&](uint64_t times) { return await([&] { return words.size() == times; }); };
+  // A client; the time on the way; an object that held it; its name.
+  { const auto dropped = manager.make<Farewell>(words); }
+  CHECK(said(1));
+  (void)to_bytes(manager.make<Farewell>(words));
+  CHECK(said(2));
+  auto holder = manager.value<std::optional<ObjectProxy<Farewell>>>(manager.make<Farewell>(words));
+  holder.set(std::nullopt);
+  CHECK(said(3));
+  manager.publish("farewell", manager.make<Farewell>(words));
+  manager.unpublish("farewell");
+  CHECK(said(4));
+  CHECK((manager.dict<int, int>().empty()));
+}
+
+TEST_CASE("Manager: what is assigned over ends at once") {
+  Manager manager;
+  const int pid = manager.pid();
+  Manager other;
+  const int left = other.pid();
+  manager = std::move(other);
+  CHECK_FALSE(std::filesystem::exists("/proc/" + std::to_string(pid)));
+  CHECK(manager.pid() == left);
+  CHECK(manager.list<int>({1}).size() == 1);
+
+  SharedMemoryManager memories;
+  const Handle first = memories.shared_memory(100).handle();
+  SharedMemoryManager others;
+  const Handle second = others.shared_memory(100).handle();
+  memories = std::move(others);
+  CHECK_THROWS_AS(SharedMemory::open(first), Closed);
+  CHECK(SharedMemory::open(second).size() == 100);
+}
+
+TEST_CASE("ManagerServer: a copy that fork made is not the server") {
+  std::optional<ManagerServer> server(std::in_place);
+  Manager here = server->manager();
+  auto list = here.list<int>({1});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    bool refused = false;
+    try {
+      server->stop();
+    } catch (const Invalid&) {
+      refused = true;
+    }
+    server.reset();
+    ::_exit(refused ? 5 : 6);
+  }
+  int status = 0;
+  const bool ended = await([&] { return ::waitpid(child, &status, WNOHANG) == child; });
+  if (!ended) {
+    ::kill(child, SIGKILL);
+    ::waitpid(child, &status, 0);
+  }
+  REQUIRE(ended);
+  CHECK(WEXITSTATUS(status) == 5);
+  CHECK(list.size() == 1);
+  CHECK(Manager::connect(server->address(), {}, kSoon).number_of_objects() == 1);
+}
+
+TEST_CASE("ManagerServer: it serves until it is stopped though the time given is beyond clocks") {
+  ManagerServer server;
+  std::thread stopper([&] { server.stop(); });
+  CHECK(server.serve(kForever - Millis{1}));
+  stopper.join();
+}
+
+TEST_CASE("ManagerServer: those who come and say nothing keep nobody out") {
+  ManagerServer server({.address = "tcp://127.0.0.1:0", .connect = {.plain_tcp = true}});
+  std::vector<Connection> silent;
+  for (int i = 0; i < 140; ++i)
+    silent.push_back(Client(server.address(), {.plain_tcp = true}, kSoon));
+  CHECK(Manager::connect(server.address(), {.plain_tcp = true}, kSoon).list<int>({1}).size() == 1);
+  // Who has been silent longest had to go.
+  CHECK_THROWS_AS(silent.front().recv_bytes(Millis{4'000}), EndOfStream);
+}
+
+TEST_CASE("Manager: who sends more than it takes is cut off and hurts nobody") {
+  const std::string address = GENERATE("", "tcp://127.0.0.1:0");
+  Manager manager({.address = address, .max_message = 100'000});
+  const auto list = manager.list<int>({1});
+  for (const size_t size : {size_t{101'000}, size_t{40} << 20}) {
+    Connection connection = Client(manager.address());
+    try {
+      connection.send_bytes(std::string(size, 'x'), kSoon);
+    } catch (const Closed&) {
+      // Before all of it was sent.
+    }
+    CHECK_THROWS_AS(connection.recv_bytes(kSoon), EndOfStream);
+  }
+  CHECK(list.size() == 1);
+}
+
+TEST_CASE("Manager: what a line that ends had been given goes back though its client lives") {
+  Manager manager;
+  auto lock = manager.lock();
+  auto rlock = manager.rlock();
+  auto semaphore = manager.semaphore(1);
+  auto queue = manager.queue<int>();
+  queue.put(1);
+  Connection lease = Client(manager.address());
+  lease.send(managed::Hello{.client = 77, .lease = true});
+  CHECK(lease.recv(kSoon).as_array()[0] == Object(0));
+  const auto ask = [&](uint64_t object, const std::string& method, const auto&... arguments) {
+    Connection line = Client(manager.address());
+    line.send(managed::Hello{.client = 77});
+    CHECK(line.recv(kSoon).as_array()[0] == Object(0));
+    Encoder request;
+    request.array(4);
+    request.unsigned_integer(object);
+    request.string(method);
+    request.array(sizeof...(arguments));
+    (encode(request, arguments), ...);
+    request.array(0);
+    line.send_bytes(request.bytes());
+    CHECK(line.recv(kSoon).as_array()[0] == Object(2));
+  };
+  ask(lock.id(), "acquire", uint64_t{5}, int64_t{0});
+  CHECK(lock.acquire(kSoon));
+  ask(rlock.id(), "acquire", uint64_t{5}, int64_t{0});
+  CHECK(rlock.acquire(kSoon));
+  ask(semaphore.id(), "acquire", int64_t{0}, true);
+  CHECK(semaphore.acquire(kSoon));
+  ask(queue.id(), "get", int64_t{0});
+  CHECK(queue.get(kSoon) == 1);
+  lease.close();
+  CHECK(lock.locked());
 }

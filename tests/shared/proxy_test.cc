@@ -1,5 +1,8 @@
 // The containers of a Manager, and what becomes of their proxies.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <csignal>
+#include <future>
 #include <thread>
 
 #include "helpers.h"
@@ -16,6 +19,11 @@ struct Point {
   int y = 0;
   TOWPATH_FIELDS(x, y)
   bool operator==(const Point&) const = default;
+};
+
+struct Large {
+  std::string text = std::string(size_t{1} << 20, 'x');
+  TOWPATH_FIELDS(text)
 };
 
 using Pairs = std::vector<std::pair<std::string, int64_t>>;
@@ -228,20 +236,20 @@ TEST_CASE("Proxy: an update that throws changes nothing and its error arrives wh
 
 TEST_CASE("Proxy: an object lives until its last proxy is gone") {
   Manager manager({.transit = Millis{0}});
-  CHECK(manager.number_of_objects() == 0);
+  CHECK(has_objects(manager, 0));
   {
     auto list = manager.list<int>();
     auto same = list;
     const auto dict = manager.dict<int, int>();
-    CHECK(manager.number_of_objects() == 2);
+    CHECK(has_objects(manager, 2));
     CHECK(same == list);
     CHECK(list.id() != dict.id());
     list = manager.list<int>();
-    CHECK(manager.number_of_objects() == 3);
+    CHECK(has_objects(manager, 3));
     same = list;
-    CHECK(manager.number_of_objects() == 2);
+    CHECK(has_objects(manager, 2));
   }
-  CHECK(manager.number_of_objects() == 0);
+  CHECK(has_objects(manager, 0));
 }
 
 TEST_CASE("Proxy: a proxy in an object keeps what it names and can be changed through it") {
@@ -252,14 +260,14 @@ TEST_CASE("Proxy: a proxy in an object keeps what it names and can be changed th
     outer.set("a", inner);
     outer.set("b", inner);
   }
-  CHECK(manager.number_of_objects() == 2);
+  CHECK(has_objects(manager, 2));
   outer.update("a", [](ListProxy<int>& it) { it.append(2); });
   CHECK(outer.at("b").values() == std::vector<int>{1, 2});
   CHECK(outer.items()[0].second == outer.at("b"));
   auto lists = manager.list<std::vector<ListProxy<int>>>();
   lists.append({outer.at("a"), manager.list<int>({7})});
   CHECK(lists.at(0)[1].at(0) == 7);
-  CHECK(manager.number_of_objects() == 4);
+  CHECK(has_objects(manager, 4));
   // An update in the manager sees the proxies, too, and may put others there.
   CHECK_THROWS_WITH(outer.update("c", [](ListProxy<int>&) {}),
                     Catch::Contains("there is no such key"));
@@ -281,15 +289,15 @@ TEST_CASE("Proxy: what is taken out of objects ends with its last proxy") {
   auto queue = manager.queue<ListProxy<int>>();
   queue.put(manager.list<int>());
   auto list = manager.list<ListProxy<int>>({manager.list<int>()});
-  CHECK(manager.number_of_objects() == 7);
+  CHECK(has_objects(manager, 7));
   outer.erase(1);
-  CHECK(manager.number_of_objects() == 6);
+  CHECK(has_objects(manager, 6));
   outer.set(2, manager.list<int>());
-  CHECK(manager.number_of_objects() == 6);
+  CHECK(has_objects(manager, 6));
   outer.clear();
-  CHECK(manager.number_of_objects() == 5);
+  CHECK(has_objects(manager, 5));
   list.clear();
-  CHECK(manager.number_of_objects() == 4);
+  CHECK(has_objects(manager, 4));
 }
 
 TEST_CASE("Proxy: it travels through queues and pipes and outlives its sender on the way") {
@@ -321,7 +329,7 @@ TEST_CASE("Proxy: once its time on the way has passed it does not count") {
     sent = to_bytes(list);
     CHECK(from_bytes<ListProxy<int>>(sent).size() == 1);
   }
-  CHECK(await([&] { return manager.number_of_objects() == 0; }));
+  CHECK(has_objects(manager, 0));
   CHECK_THROWS_AS(from_bytes<ListProxy<int>>(sent), Closed);
   CHECK_THROWS_WITH(from_bytes<ListProxy<int>>(sent), Catch::Contains("is gone"));
 }
@@ -340,4 +348,87 @@ TEST_CASE("Proxy: results and arguments of another type are Invalid and hurt not
                     Catch::Contains("a request of 20") && Catch::Contains("max_message is 1000"));
   text.set("short");
   CHECK(text.get() == "short");
+}
+
+TEST_CASE("Proxy: many proxies are arguments and results in time that grows as they do") {
+  Manager manager;
+  const auto inner = manager.list<int>({1});
+  auto outer = manager.list<ListProxy<int>>();
+  const auto begin = Clock::now();
+  outer.extend(std::vector<ListProxy<int>>(100'000, inner));
+  CHECK(Clock::now() - begin < kSoon / 2);
+  CHECK(outer.size() == 100'000);
+  CHECK(outer.at(-1) == inner);
+}
+
+TEST_CASE("ListProxy: what an update of all left is kept by its items alone") {
+  Manager manager({.transit = Millis{0}});
+  auto outer = manager.list<ListProxy<int>>();
+  for (int i = 0; i < 3; ++i) outer.append(manager.list<int>({i}));
+  outer.update([](std::vector<ListProxy<int>>& all) { std::ranges::reverse(all); });
+  CHECK(has_objects(manager, 4));
+  CHECK(outer.at(0).at(0) == 2);
+  CHECK(outer.at(2).at(0) == 0);
+  outer.set(0, outer.at(1));
+  CHECK(has_objects(manager, 3));
+}
+
+TEST_CASE("Proxy: one from elsewhere finds its manager by whatever address that has there") {
+  Manager manager;
+  const auto list = manager.list<int>({1});
+  auto name = from_bytes<managed::ObjectName>(to_bytes(list));
+  name.address = "ipc:///as/others/call/it";
+  name.sealed_key = "which only they can open";
+  const auto received = from_bytes<ListProxy<int>>(to_bytes(name));
+  CHECK(received == list);
+  CHECK(received.at(0) == 1);
+  CHECK(received.manager() == manager.address());
+}
+
+TEST_CASE("Proxy: a manager that does not answer holds up no other") {
+  Manager stopped, other;
+  const auto there = stopped.list<int>({1});
+  const auto here = other.list<int>({2});
+  const std::string one = to_bytes(there);
+  const std::string two = to_bytes(here);
+  ::kill(stopped.pid(), SIGSTOP);
+  auto sent = std::async(std::launch::async, [&] { return to_bytes(there); });
+  auto taken =
+      std::async(std::launch::async, [&] { return from_bytes<ListProxy<int>>(one).at(0); });
+  auto rest = std::async(std::launch::async, [&] {
+    int64_t sum = 0;
+    for (int i = 0; i < 2'000; ++i) sum += from_bytes<ListProxy<int>>(two).at(0);
+    (void)Manager::connect(other.address(), {}, kSoon);
+    return sum;
+  });
+  const bool in_time = rest.wait_for(kSoon) == std::future_status::ready;
+  CHECK_THROWS_AS(Manager::connect(stopped.address(), {}, Millis{20}), Timeout);
+  ::kill(stopped.pid(), SIGCONT);
+  CHECK(in_time);
+  CHECK(rest.get() == 4'000);
+  CHECK(sent.get() == one);
+  CHECK(taken.get() == 1);
+}
+
+TEST_CASE("Proxy: its end waits for no manager and loses nothing when that goes on") {
+  Manager manager({.transit = Millis{0}});
+  auto lock = manager.lock();
+  lock.acquire();
+  std::vector<ListProxy<int>> lists;
+  for (int i = 0; i < 10; ++i) lists.push_back(manager.list<int>());
+  ::kill(manager.pid(), SIGSTOP);
+  const auto begin = Clock::now();
+  lists.clear();
+  CHECK(Clock::now() - begin < kSoon / 4);
+  ::kill(manager.pid(), SIGCONT);
+  CHECK(has_objects(manager, 1));
+  CHECK(lock.locked());
+  lock.release();
+}
+
+TEST_CASE("Manager: nothing larger than a manager may hold is made of one small item") {
+  Manager manager;
+  CHECK_THROWS_WITH(manager.array<Large>(10'000'000),
+                    Catch::Contains("1073741824 bytes are the most"));
+  CHECK(manager.array<char>(1'000'000).size() == 1'000'000);
 }

@@ -28,6 +28,7 @@ class Exposes;
 //   };
 //
 // A method that calls its own object by a proxy waits for itself, unless the type is concurrent().
+// Objects end one after another, in a thread of the manager's; a destructor may call the manager.
 template <class T>
 concept Exposed = requires(Exposes<T>& type) {
   T::expose(type);

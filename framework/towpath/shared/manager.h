@@ -57,7 +57,7 @@ class Manager {
   const std::string& address() const { return where_.address; }
   std::string name() const { return client()->server().name; }
   int pid() const { return static_cast<int>(client()->server().pid); }
-  // Objects that live.
+  // Objects that something refers to. The end of a proxy is told a little later.
   uint64_t number_of_objects() const { return ask<uint64_t>("objects"); }
 
   // Ends it: what waits there ends, what runs has 5 s. Twice is once. Invalid: it was not made

@@ -1,5 +1,6 @@
 #include "towpath/shared/manager_client.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "towpath/base/error.h"
@@ -14,7 +15,8 @@ namespace {
 
 constexpr size_t kKeptBytes = size_t{1} << 20;  // of an encoder
 constexpr size_t kIdleLines = 8;
-constexpr Millis kDropping{5'000};  // a destructor waits no longer
+constexpr size_t kDroppedAtOnce = 256;
+constexpr Millis kPatience{5'000};  // of a destructor, for room to say so
 
 thread_local OutgoingReferences* innermost = nullptr;
 
@@ -45,39 +47,37 @@ Reply read_reply(Decoder& in, const std::string& manager) {
 struct ManagerClient::Clients {
   std::mutex mutex;
   uint32_t generation = fork_generation();
-  std::map<std::pair<std::string, uint64_t>, std::weak_ptr<ManagerClient>> all;
+  std::map<uint64_t, std::weak_ptr<ManagerClient>> all;  // by instance, whatever its address
 
   // Never destroyed: statics of other files may have proxies.
   static Clients& get() {
     static auto* const it = new Clients;
     return *it;
   }
-  std::shared_ptr<ManagerClient> find(const Where& where) {
+  std::shared_ptr<ManagerClient> find(uint64_t instance) {
     const std::lock_guard lock(mutex);
     if (std::exchange(generation, fork_generation()) != fork_generation()) all.clear();
-    const auto known = all.find({where.address, where.instance});
+    const auto known = all.find(instance);
     return known == all.end() ? nullptr : usable(known->second);
   }
   // Another thread may have been faster.
   std::shared_ptr<ManagerClient> find_or_add(const std::shared_ptr<ManagerClient>& made) {
     const std::lock_guard lock(mutex);
     std::erase_if(all, [](const auto& each) { return each.second.expired(); });
-    auto& place = all[{made->where().address, made->where().instance}];
+    auto& place = all[made->where().instance];
     if (auto known = usable(place)) return known;
     place = made;
     return made;
   }
   static std::shared_ptr<ManagerClient> usable(const std::weak_ptr<ManagerClient>& known) {
     auto client = known.lock();
-    if (client == nullptr) return nullptr;
-    const std::lock_guard lock(client->lease_mutex_);
-    return client->lease_ == nullptr ? nullptr : client;
+    return client == nullptr || client->ended_ ? nullptr : client;
   }
 };
 
 std::shared_ptr<ManagerClient> ManagerClient::of(const Where& where, Millis timeout) {
   Clients& clients = Clients::get();
-  if (auto known = clients.find(where)) return known;
+  if (auto known = clients.find(where.instance)) return known;
   std::shared_ptr<ManagerClient> made(new ManagerClient(where));
   std::memcpy(&made->id_, random_bytes(sizeof made->id_).data(), sizeof made->id_);
   made->lease_ = made->connect(true, timeout);
@@ -176,34 +176,66 @@ void ManagerClient::keep_for_transit(uint64_t object) { tell("keep", object); }
 
 // A short one over the lease.
 void ManagerClient::tell(std::string_view method, uint64_t object) {
+  const struct Behind {
+    ManagerClient& client;
+    ~Behind() { client.say_dropped(); }
+  } behind{*this};
   const std::lock_guard lock(lease_mutex_);
-  if (lease_ == nullptr) throw_ended();
+  if (ended_) throw_ended();
   try {
-    tell_locked(method, object, kForever);
+    begin_request(lease_->encoder, kManager, method, 1);
+    lease_->encoder.unsigned_integer(object);
+    lease_->encoder.array(0);
+    lease_->connection.send_bytes(lease_->encoder.bytes());
+    Connection::Received reply = lease_->connection.receive();
+    Decoder in(reply.bytes());
+    read_reply(in, text());
   } catch (const Closed& error) {
     if (remote_of(error) != nullptr) throw;
-    lease_.reset();
+    ended_ = true;
     throw_ended();
   }
 }
 
-void ManagerClient::tell_locked(std::string_view method, uint64_t object, Millis timeout) {
-  begin_request(lease_->encoder, kManager, method, 1);
-  lease_->encoder.unsigned_integer(object);
-  lease_->encoder.array(0);
-  lease_->connection.send_bytes(lease_->encoder.bytes(), timeout);
-  Connection::Received reply = lease_->connection.receive(timeout);
-  Decoder in(reply.bytes());
-  read_reply(in, text());
+void ManagerClient::drop(uint64_t object) noexcept {
+  {
+    const std::lock_guard lock(dropped_mutex_);
+    dropped_.push_back(object);
+  }
+  say_dropped();
 }
 
-void ManagerClient::drop(uint64_t object) noexcept {
-  const std::lock_guard lock(lease_mutex_);
-  if (lease_ == nullptr) return;
-  try {
-    tell_locked("drop", object, kDropping);
-  } catch (const std::exception&) {
-    lease_.reset();  // the manager has ended, or is stopped: all goes back with the lease
+// Whoever has the lease says it, also for those who come meanwhile. What finds no room is said with
+// the next one.
+void ManagerClient::say_dropped() {
+  std::vector<uint64_t> dropped;
+  for (;;) {
+    {
+      const std::lock_guard lock(dropped_mutex_);
+      if (dropped_.empty()) return;
+    }
+    const std::unique_lock lease(lease_mutex_, std::try_to_lock);
+    if (!lease || ended_) return;
+    {
+      const std::lock_guard lock(dropped_mutex_);
+      const size_t first = dropped_.size() - std::min(dropped_.size(), kDroppedAtOnce);
+      dropped.assign(dropped_.begin() + static_cast<ptrdiff_t>(first), dropped_.end());
+      dropped_.resize(first);
+    }
+    try {
+      begin_request(lease_->encoder, kManager, "drop", 1);
+      encode(lease_->encoder, dropped);
+      lease_->encoder.array(0);
+      lease_->connection.send_bytes(lease_->encoder.bytes(), stuck_ ? Millis{0} : kPatience);
+      stuck_ = false;
+    } catch (const Full&) {
+      stuck_ = true;
+      const std::lock_guard lock(dropped_mutex_);
+      dropped_.insert(dropped_.end(), dropped.begin(), dropped.end());
+      return;
+    } catch (const std::exception&) {
+      ended_ = true;  // the manager has; all goes back with the lease
+    }
   }
 }
 
@@ -254,13 +286,27 @@ Exchange::Exchange(std::shared_ptr<ManagerClient> client, uint64_t object, std::
 }
 
 Exchange::~Exchange() {
+  say(false);
   reply_.reset();
   if (line_ != nullptr) client_->give_back(std::move(line_));
+}
+
+void Exchange::say(bool taken) {
+  if (!std::exchange(is_asked_, false)) return;
+  try {
+    line_->connection.send(taken);
+  } catch (const Error&) {
+    // It has died behind its answer.
+  }
 }
 
 Decoder& Exchange::run() {
   Connection& connection = line_->connection;
   encode(line_->encoder, outgoing_.held());
+  if (const uint64_t most = client_->server().max_message; line_->encoder.bytes().size() > most) {
+    throw Invalid(format("a request of {} bytes to {}; its ManagerOptions.max_message is {}",
+                         line_->encoder.bytes().size(), client_->text(), most));
+  }
   try {
     connection.send_bytes(line_->encoder.bytes());
     reply_.emplace(connection.receive());
@@ -275,13 +321,7 @@ Decoder& Exchange::run() {
       client_->throw_ended();
     }
   }
-  if (read_reply(*result_, client_->text()) == Reply::kReturnedIfTaken) {
-    try {
-      connection.send_bytes(std::string_view());
-    } catch (const Closed&) {
-      // It has died behind its answer.
-    }
-  }
+  is_asked_ = read_reply(*result_, client_->text()) == Reply::kReturnedIfTaken;
   return *result_;
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -54,8 +55,8 @@ class ManagerClient : public std::enable_shared_from_this<ManagerClient> {
   std::unique_ptr<Line> borrow();
   void give_back(std::unique_ptr<Line> line);
   void drop(uint64_t object) noexcept;
+  void say_dropped();
   void tell(std::string_view method, uint64_t object);
-  void tell_locked(std::string_view method, uint64_t object, Millis timeout);
   [[noreturn]] void throw_ended() const;
   std::shared_ptr<Reference> add_reference(uint64_t object);
 
@@ -64,6 +65,10 @@ class ManagerClient : public std::enable_shared_from_this<ManagerClient> {
   uint64_t id_ = 0;
   std::mutex lease_mutex_;
   std::unique_ptr<Line> lease_;
+  std::atomic<bool> ended_ = false;  // the lease has
+  std::mutex dropped_mutex_;
+  std::vector<uint64_t> dropped_;  // that the server was not told of
+  bool stuck_ = false;             // it does not read: no destructor waits for that again
   std::mutex idle_mutex_;
   std::vector<std::unique_ptr<Line>> idle_;
   std::mutex references_mutex_;
@@ -118,13 +123,17 @@ class Exchange {
   Encoder& out() { return line_->encoder; }
   // Throws what the method has thrown.
   Decoder& run();
+  // The result is decoded. If this ends without, the server takes back what must not get lost.
+  void taken() { say(true); }
 
  private:
+  void say(bool taken);
   std::shared_ptr<ManagerClient> client_;
   std::unique_ptr<ManagerClient::Line> line_;
   OutgoingReferences outgoing_;
   std::optional<Connection::Received> reply_;
   std::optional<Decoder> result_;
+  bool is_asked_ = false;  // whether the result is taken
 };
 
 // Reads a reply; throws what it says was thrown.
@@ -138,8 +147,11 @@ R call_object(const std::shared_ptr<ManagerClient>& client, uint64_t object,
   Decoder& result = exchange.run();
   if constexpr (std::is_void_v<R>) {
     result.nil();
+    exchange.taken();
   } else {
-    return decode<R>(result);
+    auto value = decode<R>(result);
+    exchange.taken();
+    return value;
   }
 }
 

@@ -13,12 +13,12 @@
 //   client ◀── Welcome ──── server     or kThrew, and the server hangs up
 //   client ── request ────▶ server     [object, method, [arguments...], held], one at a time
 //   client ◀── reply ────── server     [kind, result or RemoteTrace]
-//   client ── ack ────────▶ server     behind kReturnedIfTaken; until then it was not taken
+//   client ── taken ──────▶ server     behind kReturnedIfTaken: true, or what was given goes back
 //
 // Each process has one connection that is its lease: when that ends, the server gives back what the
 // process referred to and held. Calls go over others, of which it opens as many as it has calls at
 // a time: so a call that waits holds up nobody. Over the lease go short ones to object 0, the
-// manager itself; "drop" has no reply.
+// manager itself; "drop" has no reply: a destructor waits for nothing.
 
 namespace towpath::managed {
 
@@ -63,7 +63,8 @@ struct Welcome {
   uint64_t instance = 0;
   std::string name;
   int64_t pid = 0;
-  TOWPATH_FIELDS(instance, name, pid)
+  uint64_t max_message = 0;  // larger requests cut the client off
+  TOWPATH_FIELDS(instance, name, pid, max_message)
 };
 
 enum class Reply : uint8_t { kReturned, kThrew, kReturnedIfTaken };

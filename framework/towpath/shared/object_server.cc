@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <optional>
 
@@ -20,6 +22,8 @@ namespace {
 
 constexpr Millis kSweeping{1'000};
 constexpr Millis kGreeting{10'000};
+constexpr size_t kMostSilent = 128;       // connections of which nobody knows whose they are
+constexpr uint64_t kLeastMessage = 4096;  // a greeting has room in it
 
 struct Request {
   uint64_t object = 0;
@@ -48,6 +52,12 @@ std::string reply_of(Reply kind, std::string_view value) {
   return out.take();
 }
 
+ConnectOptions listening(const ObjectServer::Options& options) {
+  ConnectOptions it = options.connect;
+  it.max_message = std::max(options.max_message, kLeastMessage);
+  return it;
+}
+
 }  // namespace
 
 // One connection, in its thread.
@@ -67,7 +77,7 @@ class ObjectServer::Line final : public Caller {
     } catch (const Closed&) {
       // It has ended, or was cut off.
     } catch (const std::exception& error) {
-      if (!server_.stopping())
+      if (!server_.stopping() && !connection_.closed())
         log(Level::kWarning,
             format("{}: a client was cut off: {}", server_.options_.name, error.what()));
     }
@@ -75,6 +85,7 @@ class ObjectServer::Line final : public Caller {
     if (lease_) server_.objects_.leave(*process_);
   }
   void cut_off() { connection_.close(); }
+  bool greeted() const { return greeted_; }
 
   const ClientProcess& client() const override { return *process_; }
   bool gone() override {
@@ -102,9 +113,9 @@ class ObjectServer::Line final : public Caller {
     server_.objects_.keep_for_transit(object);
   }
   void give_object(Encoder& out, const std::shared_ptr<Referent>& object) const override {
-    server_.objects_.number(object);
-    server_.objects_.keep_for_transit(object);
-    encode(out, name_of(server_.where_, object->id(), object->type().name));
+    const std::shared_ptr<Referent> added = server_.objects_.add(object);
+    server_.objects_.keep_for_transit(added);
+    encode(out, name_of(server_.where_, added->id(), added->type().name));
   }
   uint64_t instance() const override { return server_.where_.instance; }
 
@@ -127,8 +138,10 @@ class ObjectServer::Line final : public Caller {
       reply_error();
       throw;
     }
-    connection_.send_bytes(reply_of(
-        Reply::kReturned, to_bytes(Welcome{instance(), server_.options_.name, ::getpid()})));
+    greeted_ = true;
+    connection_.send_bytes(
+        reply_of(Reply::kReturned, to_bytes(Welcome{instance(), server_.options_.name, ::getpid(),
+                                                    server_.options_.max_message})));
   }
 
   void reply_error() {
@@ -138,15 +151,6 @@ class ObjectServer::Line final : public Caller {
     connection_.send_bytes(reply_of(Reply::kThrew, to_bytes(trace)));
   }
 
-  // Not where it lies: while it does, nobody learns of the client's end.
-  std::string receive() {
-    const Connection::Received received = connection_.receive();
-    if (received.bytes().size() <= server_.options_.max_message)
-      return std::string(received.bytes());
-    throw Invalid(format("a request of {} bytes; ManagerOptions.max_message is {}",
-                         received.bytes().size(), server_.options_.max_message));
-  }
-
   // False: it has ended.
   bool serve_one() {
     std::string message;
@@ -154,13 +158,10 @@ class ObjectServer::Line final : public Caller {
     std::shared_ptr<Referent> object;  // stays until the result is delivered
     std::optional<Invocation> call;
     try {
-      message = receive();
+      // Copied, because nobody learns of the client's end while it lies where it came.
+      message = connection_.recv_bytes();
     } catch (const EndOfStream&) {
       return false;
-    } catch (const Invalid&) {
-      if (connection_.closed()) return false;
-      reply_error();
-      return true;
     }
     try {
       request = parse(message);
@@ -178,34 +179,31 @@ class ObjectServer::Line final : public Caller {
       reply_error();
       return true;
     }
-    deliver(*call);
+    if (!call->out.bytes().empty()) deliver(*call);  // "drop" has no result
     return true;
   }
 
   void deliver(Invocation& call) {
-    if (!call.not_taken) {
-      connection_.send_bytes(reply_of(Reply::kReturned, call.out.bytes()));
-      return;
-    }
+    const Reply kind = call.not_taken ? Reply::kReturnedIfTaken : Reply::kReturned;
     try {
-      connection_.send_bytes(reply_of(Reply::kReturnedIfTaken, call.out.bytes()));
-      if (!connection_.recv_bytes().empty()) throw Invalid("no acknowledgement, but a request");
-    } catch (...) {
-      call.not_taken();
-      throw;
+      connection_.send_bytes(reply_of(kind, call.out.bytes()));
+    } catch (const Invalid&) {
+      return reply_error();  // it is too large: nothing was sent
     }
+    if (kind == Reply::kReturnedIfTaken && connection_.recv<bool>()) call.not_taken = nullptr;
   }
 
   ObjectServer& server_;
   Connection connection_;
   std::shared_ptr<ClientProcess> process_;
   bool lease_ = false;
+  std::atomic<bool> greeted_ = false;
 };
 
 ObjectServer::ObjectServer(Options options)
     : options_(std::move(options)),
       objects_(options_.transit),
-      listener_(options_.address, options_.connect) {
+      listener_(options_.address, listening(options_)) {
   where_.address = listener_.address();
   where_.key = options_.connect.key;
   where_.plain_tcp = options_.connect.plain_tcp;
@@ -236,12 +234,8 @@ void ObjectServer::stop() {
 
 bool ObjectServer::join(Millis timeout) {
   std::unique_lock lock(mutex_);
-  const auto none = [this] { return stopping_ && lines_.empty(); };
-  if (timeout == kForever) {
-    ended_.wait(lock, none);
-  } else if (!ended_.wait_for(lock, timeout, none)) {
+  if (!Deadline(timeout).wait(ended_, lock, [this] { return stopping_ && lines_.empty(); }))
     return false;
-  }
   // They have done all but end.
   for (std::thread& each : ended_threads_) each.join();
   ended_threads_.clear();
@@ -276,6 +270,8 @@ void ObjectServer::start(Connection connection) {
   if (stopping_) return;
   for (std::thread& each : ended_threads_) each.join();
   ended_threads_.clear();
+  make_room();
+  newcomers_.push_back(line);
   auto& thread = lines_[line];
   try {
     thread = std::thread([this, line] {
@@ -289,6 +285,17 @@ void ObjectServer::start(Connection connection) {
     lines_.erase(line);
     throw;
   }
+}
+
+// Anybody may come to a plain TCP port and say nothing: who has been silent longest goes.
+void ObjectServer::make_room() {
+  std::erase_if(newcomers_, [](const std::weak_ptr<Line>& each) {
+    const auto line = each.lock();
+    return line == nullptr || line->greeted();
+  });
+  if (newcomers_.size() < kMostSilent) return;
+  if (const auto oldest = newcomers_.front().lock()) oldest->cut_off();
+  newcomers_.pop_front();
 }
 
 const ObjectType& ObjectServer::type(const std::string& name) {
@@ -310,15 +317,15 @@ void ObjectServer::call_manager(std::string_view method, Invocation& call, const
   const ClientProcess& client = line.client();
   const auto make = [&](const ObjectType& type) {
     if (!type.make) throw Invalid(format("{} exposes no constructor", type.name));
-    const std::shared_ptr<Referent> made = type.make(call);
-    call.out.unsigned_integer(objects_.add(made, client));
+    const std::shared_ptr<Referent> made = objects_.add(type.make(call));
+    objects_.take(made, client);
+    call.out.unsigned_integer(made->id());
   };
   if (method == "take") {
     objects_.take(objects_.find(call.take<uint64_t>()), client);
     call.out.nil();
   } else if (method == "drop") {
-    objects_.drop(call.take<uint64_t>(), client);
-    call.out.nil();
+    for (const uint64_t object : call.take<std::vector<uint64_t>>()) objects_.drop(object, client);
   } else if (method == "keep") {
     objects_.keep_for_transit(objects_.find(call.take<uint64_t>()));
     call.out.nil();

@@ -1,6 +1,7 @@
 #pragma once
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,7 @@ class ObjectServer {
   class Line;
   void accept_all();
   void start(Connection connection);
+  void make_room();
   bool stopping();
   const ObjectType& type(const std::string& name);
   void call_manager(std::string_view method, Invocation& call, const Line& line);
@@ -55,7 +57,8 @@ class ObjectServer {
   std::mutex mutex_;
   std::condition_variable ended_;
   std::map<std::shared_ptr<Line>, std::thread> lines_;
-  std::vector<std::thread> ended_threads_;  // to be joined
+  std::deque<std::weak_ptr<Line>> newcomers_;  // that may not have said who they are
+  std::vector<std::thread> ended_threads_;     // to be joined
   bool stopping_ = false;
   std::thread accepting_;
 };

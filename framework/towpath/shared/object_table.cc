@@ -22,13 +22,11 @@ std::shared_ptr<ClientProcess> ObjectTable::find_client(uint64_t client) {
 }
 
 void ObjectTable::leave(const ClientProcess& client) {
-  std::map<uint64_t, Reference> references;  // end behind the lock
   {
     const std::lock_guard lock(mutex_);
     const auto found = clients_.find(client.id);
     if (found == clients_.end()) return;
     found->second.process->left = true;
-    references = std::move(found->second.references);
     clients_.erase(found);
   }
   for (const auto& object : living()) object->forget(client);
@@ -44,20 +42,19 @@ ObjectTable::Objects ObjectTable::living() {
   return all;
 }
 
-void ObjectTable::number(const std::shared_ptr<Referent>& object) {
+std::shared_ptr<Referent> ObjectTable::add(std::shared_ptr<Referent> object) {
+  Referent* const it = object.get();
+  const std::shared_ptr<Referent> added(it, [this, object = std::move(object)](Referent*) mutable {
+    ending_.end(std::move(object));
+  });
   const std::lock_guard lock(mutex_);
-  if (object->id_ != 0) return;
-  object->id_ = ++last_;
-  objects_.emplace(object->id_, object);
-  if (objects_.size() < swept_at_) return;
-  std::erase_if(objects_, [](const auto& each) { return each.second.expired(); });
-  swept_at_ = 64 + 2 * objects_.size();
-}
-
-uint64_t ObjectTable::add(const std::shared_ptr<Referent>& object, const ClientProcess& client) {
-  number(object);
-  take(object, client);
-  return object->id();
+  added->id_ = ++last_;
+  objects_.emplace(added->id_, added);
+  if (objects_.size() >= swept_at_) {
+    std::erase_if(objects_, [](const auto& each) { return each.second.expired(); });
+    swept_at_ = 64 + 2 * objects_.size();
+  }
+  return added;
 }
 
 std::shared_ptr<Referent> ObjectTable::find(uint64_t object) {
@@ -81,13 +78,11 @@ void ObjectTable::take(const std::shared_ptr<Referent>& object, const ClientProc
 }
 
 void ObjectTable::drop(uint64_t object, const ClientProcess& client) {
-  std::shared_ptr<Referent> last;  // ends behind the lock
   const std::lock_guard lock(mutex_);
   const auto found = clients_.find(client.id);
   if (found == clients_.end()) return;
   const auto reference = found->second.references.find(object);
   if (reference == found->second.references.end() || --reference->second.proxies > 0) return;
-  last = std::move(reference->second.object);
   found->second.references.erase(reference);
 }
 
@@ -98,14 +93,9 @@ void ObjectTable::keep_for_transit(const std::shared_ptr<Referent>& object) {
 }
 
 void ObjectTable::sweep() {
-  Objects arrived;  // end behind the lock
   const std::lock_guard lock(mutex_);
-  const auto now = Clock::now();
-  std::erase_if(in_transit_, [&](auto& each) {
-    if (each.second.at > now) return false;
-    arrived.push_back(std::move(each.second.object));
-    return true;
-  });
+  std::erase_if(in_transit_,
+                [now = Clock::now()](const auto& each) { return each.second.at <= now; });
 }
 
 void ObjectTable::publish(const std::string& name, const std::shared_ptr<Referent>& object) {
@@ -115,13 +105,8 @@ void ObjectTable::publish(const std::string& name, const std::shared_ptr<Referen
 }
 
 bool ObjectTable::unpublish(const std::string& name) {
-  std::shared_ptr<Referent> object;  // ends behind the lock
   const std::lock_guard lock(mutex_);
-  const auto found = names_.find(name);
-  if (found == names_.end()) return false;
-  object = std::move(found->second);
-  names_.erase(found);
-  return true;
+  return names_.erase(name) > 0;
 }
 
 std::shared_ptr<Referent> ObjectTable::published(const std::string& name) {

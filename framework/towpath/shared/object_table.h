@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "towpath/base/clock.h"
+#include "towpath/shared/ending_thread.h"
 #include "towpath/shared/referent.h"
 
 namespace towpath::managed {
@@ -20,7 +21,7 @@ namespace towpath::managed {
 //   a proxy      that is on its way, for the time given
 //   a call       that runs
 //
-// Objects end outside of all locks, in the thread that let go of them last.
+// Whoever lets go of one last does not wait for its end, which is in another thread.
 // Threads    any.
 class ObjectTable {
  public:
@@ -33,10 +34,8 @@ class ObjectTable {
   std::shared_ptr<ClientProcess> find_client(uint64_t client);
   void leave(const ClientProcess& client);
 
-  // The object is new; the client refers to it.
-  uint64_t add(const std::shared_ptr<Referent>& object, const ClientProcess& client);
-  // Gets its number; nobody refers to it yet.
-  void number(const std::shared_ptr<Referent>& object);
+  // A new object gets its number. It ends with the last copy of what is returned.
+  std::shared_ptr<Referent> add(std::shared_ptr<Referent> object);
   // Closed: it is gone.
   std::shared_ptr<Referent> find(uint64_t object);
   // The client has a proxy more, or one less.
@@ -71,6 +70,7 @@ class ObjectTable {
   Objects living();
 
   const Millis transit_;
+  EndingThread ending_;  // outlives the rest
   std::mutex mutex_;
   uint64_t last_ = kManager;
   std::unordered_map<uint64_t, std::weak_ptr<Referent>> objects_;

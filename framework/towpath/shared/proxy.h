@@ -19,8 +19,9 @@ namespace towpath {
 // Lifetime   the object lives until its last proxy is gone, in all processes and in all objects of
 //            the manager; a proxy on its way counts for a minute (ManagerOptions.transit) from its
 //            sending. Two objects that hold each other live as long as the manager.
-// Blocking   each call waits for its answer. Calls of several threads and processes run beside each
-//            other; those on one object follow one another, unless its methods wait for something.
+// Blocking   each call waits for its answer; the end of a proxy does not. Calls of several threads
+//            and processes run beside each other; those on one object follow one another, unless
+//            its methods wait for something.
 // Errors     what the method threw, in the manager: exceptions of Towpath and of the standard
 //            library as themselves, others as RemoteError; remote_of() has type, message, trace.
 //            Closed: the manager has ended, or the object. Invalid: the result is of another type.
@@ -29,7 +30,7 @@ namespace towpath {
 // Threads    any.
 // Fork       a child has its parent's proxies, if the object lives when it first uses them.
 // Trust      a proxy that is sent holds no key that another program could use; there the receiver
-//            has connected to the manager before.
+//            has connected to the manager before, by whatever address.
 // Cost       a call is a round trip to the manager: 20 to 40 µs on one host. Many items go at once.
 class Proxy {
  public:

@@ -14,8 +14,8 @@ namespace towpath {
 //
 // Order      one for all: each item goes to one get(), in the order of put().
 // Timeouts   kForever waits, 0 and less never: Full, Empty, and nothing moved.
-// Deaths     an item whose getter ends before get() returned goes to another, before those that
-//            came later.
+// Deaths     an item whose getter ends before it has decoded it, or can't decode it as a T, goes to
+//            another, before those that came later.
 // Source     Python's Queue and JoinableQueue of a SyncManager, where it is lost.
 template <Sendable T = Object>
 class QueueProxy : public Proxy {

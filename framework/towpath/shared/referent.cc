@@ -7,9 +7,22 @@
 
 namespace towpath::managed {
 
+Stored Cutter::cut(std::string_view part) {
+  const auto begin = static_cast<uint64_t>(part.data() - message_.data());
+  Stored stored{std::string(part)};
+  while (next_ != end_ && next_->at < begin) ++next_;
+  for (; next_ != end_ && next_->at < begin + part.size(); ++next_)
+    stored.refers.push_back(caller_.find(next_->object));
+  return stored;
+}
+
 Invocation::Invocation(std::string_view message, std::string_view arguments,
                        const std::vector<Held>& held, Caller& by)
-    : in(arguments), caller(by), message_(message), left_(in.array()), held_(held) {}
+    : in(arguments), caller(by), left_(in.array()), cutter_(message, held, by) {}
+
+Invocation::~Invocation() {
+  if (not_taken) not_taken();
+}
 
 void Invocation::take_one() {
   if (left_ == 0) throw Invalid("a call with too few arguments");
@@ -22,14 +35,7 @@ void Invocation::require_end() const {
 
 Stored Invocation::take_stored() {
   take_one();
-  const std::string_view bytes = in.raw();
-  Stored stored{std::string(bytes)};
-  const auto begin = static_cast<uint64_t>(bytes.data() - message_.data());
-  for (const Held& held : held_) {
-    if (held.at >= begin && held.at < begin + bytes.size())
-      stored.refers.push_back(caller.find(held.object));
-  }
-  return stored;
+  return cutter_.cut(in.raw());
 }
 
 void Invocation::give(const Stored& value) {

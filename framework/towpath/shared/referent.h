@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -55,12 +56,28 @@ struct Stored {
   std::vector<std::shared_ptr<Referent>> refers{};
 };
 
+// Cuts values out of a message, from its beginning to its end.
+class Cutter {
+ public:
+  Cutter(std::string_view message, const std::vector<Held>& held, const Caller& caller)
+      : message_(message), next_(held.begin()), end_(held.end()), caller_(caller) {}
+  Stored cut(std::string_view part);
+
+ private:
+  const std::string_view message_;
+  std::vector<Held>::const_iterator next_;  // in the order of the message
+  const std::vector<Held>::const_iterator end_;
+  const Caller& caller_;
+};
+
 // One call of a method.
 class Invocation {
  public:
   // `held` are of `message`, in which `arguments`, an array, lies.
   Invocation(std::string_view message, std::string_view arguments, const std::vector<Held>& held,
              Caller& caller);
+  Invocation(const Invocation&) = delete;
+  ~Invocation();  // what was not taken goes back
 
   // The next argument. Invalid: of another type, or there is none.
   template <Sendable T>
@@ -80,14 +97,13 @@ class Invocation {
   Decoder in;
   Encoder out;  // the result: exactly one value
   Caller& caller;
-  // Called when the client has ended before it had the result.
+  // Gives back what must not get lost. Empty as soon as the client has said that it has the result.
   std::function<void()> not_taken{};
 
  private:
   void take_one();
-  std::string_view message_;
   size_t left_;
-  const std::vector<Held>& held_;
+  Cutter cutter_;
   std::vector<std::shared_ptr<Referent>> released_;
 };
 
@@ -132,11 +148,9 @@ template <class Condition, class Lock, class Predicate>
 bool wait_for_caller(Condition& changed, Lock& lock, Millis timeout, Caller& caller,
                      Predicate is_so) {
   const Deadline deadline(timeout);
-  while (!is_so()) {
+  while (!Deadline(std::min(deadline.left(), Millis{100})).wait(changed, lock, is_so)) {
     if (deadline.passed()) return false;
-    const Millis left = deadline.left();
-    changed.wait_for(lock, left < Millis{100} ? left : Millis{100});
-    if (!is_so() && caller.gone()) throw CallerGone{};
+    if (caller.gone()) throw CallerGone{};
   }
   return true;
 }

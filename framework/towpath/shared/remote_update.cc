@@ -48,7 +48,7 @@ RemoteFunction locate_function(Call::Function function, const void* thunk) {
   return {located(reinterpret_cast<const void*>(function)), located(thunk)};
 }
 
-Stored run_update(Invocation& invocation, const Stored* current) {
+Updated run_update(Invocation& invocation, const std::string* current) {
   invocation.caller.require_functions();
   const auto code = invocation.take<RemoteFunction>();
   const Stored arguments = invocation.take_stored();
@@ -56,14 +56,11 @@ Stored run_update(Invocation& invocation, const Stored* current) {
   const auto thunk = reinterpret_cast<UpdateThunk>(resolved(code.thunk));
   Decoder in(arguments.bytes);
   std::optional<Decoder> value;
-  if (current != nullptr) value.emplace(current->bytes);
+  if (current != nullptr) value.emplace(*current);
   Encoder out;
   const OutgoingReferences outgoing(out, invocation.caller.instance());
   thunk(function, value ? &*value : nullptr, in, out, invocation.out);
-  Stored made{out.take()};
-  for (const Held& held : outgoing.held())
-    made.refers.push_back(invocation.caller.find(held.object));
-  return made;
+  return {out.take(), outgoing.held()};
 }
 
 }  // namespace towpath::managed

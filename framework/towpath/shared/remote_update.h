@@ -70,7 +70,13 @@ struct Update<R (*)(First, P...)> {
   }
 };
 
+// A value that a function has left, and the proxies in it.
+struct Updated {
+  std::string bytes;
+  std::vector<Held> held;
+};
+
 // In the server: runs the function that the next two arguments are, on `current`.
-Stored run_update(Invocation& invocation, const Stored* current);
+Updated run_update(Invocation& invocation, const std::string* current);
 
 }  // namespace towpath::managed

@@ -21,6 +21,12 @@ std::string text_of(const std::string& encoded) {
   return text;
 }
 
+// What a function of the client's makes of a value; null: there is none yet.
+Stored updated(Invocation& call, const Stored* current) {
+  const Updated made = run_update(call, current == nullptr ? nullptr : &current->bytes);
+  return Cutter(made.bytes, made.held, call.caller).cut(made.bytes);
+}
+
 // What may not be there: an array of it, or of nothing.
 void give_found(Invocation& call, const Stored* value) {
   call.out.array(value == nullptr ? 0 : 1);
@@ -133,7 +139,7 @@ class Dict final : public Referent {
   }
   void update(Invocation& call) {
     Stored key = call.take_stored();
-    Stored value = run_update(call, value_of(key.bytes));
+    Stored value = updated(call, value_of(key.bytes));
     entries_.set(call, std::move(key), std::move(value));
   }
   void clear(Invocation& call) {
@@ -235,7 +241,10 @@ class List final : public Referent {
   void fill(Invocation& call) {
     const auto times = call.take<uint64_t>();
     const Stored item = call.take_stored();
-    if (times > kMostFilled) throw Invalid(format("a list of {} items at once", times));
+    if (times > kMostFilled / (sizeof(Stored) + item.bytes.size())) {
+      throw Invalid(format("{} items of {} bytes at once; {} bytes are the most", times,
+                           item.bytes.size(), kMostFilled));
+    }
     items_.insert(items_.end(), times, item);
     call.out.nil();
   }
@@ -291,29 +300,25 @@ class List final : public Referent {
   void size(Invocation& call) { call.out.unsigned_integer(items_.size()); }
   void update(Invocation& call) {
     Stored& item = items_[index(call)];
-    call.release(std::exchange(item, run_update(call, &item)));
+    call.release(std::exchange(item, updated(call, &item)));
   }
   // The function has the whole list.
   void update_all(Invocation& call) {
-    Stored whole;
     Encoder all;
     all.array(items_.size());
     for (const Stored& item : items_) all.raw(item.bytes);
-    whole.bytes = all.take();
-    const Stored made = run_update(call, &whole);
+    const std::string whole = all.take();
+    const Updated made = run_update(call, &whole);
+    Cutter cutter(made.bytes, made.held, call.caller);
     Decoder in(made.bytes);
     std::vector<Stored> items(in.array());
-    for (Stored& item : items) {
-      item.bytes = in.raw();
-      // Which of them refers to what is not known: each keeps all that the list does.
-      item.refers = made.refers;
-    }
+    for (Stored& item : items) item = cutter.cut(in.raw());
     for (Stored& item : items_) call.release(std::move(item));
     items_ = std::move(items);
   }
 
  private:
-  static constexpr uint64_t kMostFilled = 10'000'000;
+  static constexpr uint64_t kMostFilled = uint64_t{1} << 30;  // bytes
 
   size_t index(Invocation& call) {
     const auto given = call.take<int64_t>();
@@ -347,7 +352,7 @@ class Value final : public Referent {
     call.release(std::exchange(value_, call.take_stored()));
     call.out.nil();
   }
-  void update(Invocation& call) { call.release(std::exchange(value_, run_update(call, &value_))); }
+  void update(Invocation& call) { call.release(std::exchange(value_, updated(call, &value_))); }
 
  private:
   Stored value_;
