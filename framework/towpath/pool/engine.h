@@ -57,6 +57,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void finish_at_exit() noexcept;
   // Not that of the process this one was forked from.
   bool own() const { return owner_ == ::getpid(); }
+  void require_own(const char* what) const;  // else Invalid
 
   const PoolOptions& options() const { return options_; }
   int workers() const;  // wanted
@@ -138,7 +139,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void kill(Member& member, Member::Doom doom);
   void retire(Member& member);
   void failed_start(const std::exception_ptr& why, int limit);
-  void require_own(const char* what) const;
 
   PoolOptions options_;
   WorkerSettings settings_;

@@ -81,10 +81,12 @@ void FutureState::forget(uint64_t callback) {
   callbacks_.erase(it);
 }
 
-void FutureState::refuse_own_thread() const {
-  const Engine* const own = Engine::of_this_thread();
-  if (own == nullptr || engine_.lock().get() != own || done()) return;
-  throw Invalid("a callback that waits for another task of its pool would wait for ever");
+void FutureState::refuse_vain_wait() const {
+  const auto engine = engine_.lock();
+  if (engine == nullptr || done()) return;
+  engine->require_own("wait");
+  if (engine->on_own_thread())
+    throw Invalid("a callback that waits for another task of its pool would wait for ever");
 }
 
 std::vector<std::exception_ptr> FutureState::callback_errors() const {
@@ -129,7 +131,7 @@ bool FutureState::kill() {
 }
 
 void FutureState::wait(Millis timeout) const {
-  refuse_own_thread();
+  refuse_vain_wait();
   std::unique_lock lock(mutex_);
   if (done_) return;
   const auto done = [this] { return done_; };

@@ -49,8 +49,9 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
   uint64_t call_when_done(std::function<void()> callback);
   // It is not called any more, unless it is being called.
   void forget(uint64_t callback);
-  // Invalid on the thread of its pool, where a wait for what is not done would be for ever.
-  void refuse_own_thread() const;
+  // Invalid where a wait for what is not done would be for ever: on the thread of its pool, and in
+  // a child that was forked from the pool's process.
+  void refuse_vain_wait() const;
   std::vector<std::exception_ptr> callback_errors() const;
 
  private:

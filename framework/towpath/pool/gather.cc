@@ -30,8 +30,9 @@ void Gathering::watch(const std::shared_ptr<FutureState>& state, size_t index) {
 bool Gathering::next(const Deadline& deadline, size_t& index) {
   std::unique_lock lock(inbox_->mutex);
   const auto there = [this] { return !inbox_->done.empty(); };
-  if (!there() && Engine::of_this_thread() != nullptr) {
-    for (const Watched& each : watched_) each.state->refuse_own_thread();
+  if (!there() && !may_wait_) {
+    for (const Watched& each : watched_) each.state->refuse_vain_wait();
+    may_wait_ = true;
   }
   if (deadline.left() == kForever) {
     inbox_->cv.wait(lock, there);

@@ -33,6 +33,7 @@ class Gathering {
   };
   const std::shared_ptr<Inbox> inbox_;
   std::vector<Watched> watched_;
+  bool may_wait_ = false;
 };
 
 }  // namespace pool
