@@ -78,7 +78,7 @@ void use_without_descriptors(Tasks queue, Numbers right) {
 }
 
 // There is a small item in the queue and a large one.
-void get_without_addresses(Queue<std::string> queue, Numbers right) {
+[[maybe_unused]] void get_without_addresses(Queue<std::string> queue, Numbers right) {
   right[0] = queue.get(kNow) == "small";
   {
     const auto pages = std::stoull(file_text("/proc/self/statm"));
