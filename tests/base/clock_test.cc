@@ -19,7 +19,10 @@ TEST_CASE("Deadline: one of zero has passed at once") {
   CHECK(deadline.passed());
   CHECK(deadline.left() == Millis{0});
   CHECK(deadline.poll_timeout() == 0);
-  CHECK(Deadline(Millis{-5}).left() == Millis{0});
+  for (const Millis less : {Millis{-5}, Millis{-9'300'000'000'000}, Millis::min()}) {
+    CHECK(Deadline(less).passed());
+    CHECK(Deadline(less).left() == Millis{0});
+  }
 }
 
 TEST_CASE("Deadline: what is left is rounded up and bounded for poll") {

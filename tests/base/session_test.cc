@@ -1,6 +1,7 @@
 #include "towpath/base/session.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -9,6 +10,8 @@
 #include <optional>
 
 #include "towpath/base/error.h"
+#include "towpath/base/process_hooks.h"
+#include "towpath/base/program_session.h"
 
 using namespace towpath;
 
@@ -100,4 +103,31 @@ TEST_CASE("Session: what a dead process left is swept when the next one begins")
   const Session second = Session::create_own();
   CHECK(std::filesystem::exists(own.folder()));
   CHECK(second.folder() != own.folder());
+}
+
+TEST_CASE("Program session: one that nobody would keep is made anew by the next who asks") {
+  const pid_t child = ::fork();  // for hooks and a session of its own
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    static int asked = 0;
+    ProcessHooks hooks;
+    hooks.keep_folder = [](const std::string&) {
+      if (++asked == 1) throw Error("no more processes");
+    };
+    set_process_hooks(hooks);
+    int code = 1;
+    try {
+      program_session();
+    } catch (const Error&) {
+      const std::string folder = program_session().folder();
+      code = asked == 2 ? 0 : 2;
+      std::error_code ignored;
+      std::filesystem::remove_all(folder, ignored);
+    }
+    ::_exit(code);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }

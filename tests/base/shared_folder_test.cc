@@ -70,6 +70,20 @@ TEST_CASE("SharedFolder: a sweep takes what nobody uses and what removers left")
   SharedFolder::sweep(parent.path + "/none", 's');
 }
 
+TEST_CASE("SharedFolder: one that can't be removed keeps a sweep from no other") {
+  const Parent parent;
+  for (int i = 0; i < 8; ++i) {
+    const std::string number = std::to_string(i);
+    fs::create_directories(parent.path + "/s-stuck" + number + "/.alive");  // can't be locked
+    { const SharedFolder unused = SharedFolder::enter(parent.path + "/s-left" + number); }
+  }
+  SharedFolder::sweep(parent.path, 's');
+  for (int i = 0; i < 8; ++i) {
+    CHECK_FALSE(fs::exists(parent.path + "/s-left" + std::to_string(i)));
+    CHECK(fs::exists(parent.path + "/s-stuck" + std::to_string(i)));
+  }
+}
+
 TEST_CASE("SharedFolder: one that others may enter is refused") {
   const Parent parent;
   fs::create_directory(parent.path + "/s1");

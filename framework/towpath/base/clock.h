@@ -5,7 +5,7 @@
 
 namespace towpath {
 
-// Time-outs are milliseconds. kForever waits, 0 never waits.
+// Time-outs are milliseconds. kForever waits, 0 and less never.
 using Millis = std::chrono::milliseconds;
 inline constexpr Millis kForever = Millis::max();
 

@@ -48,6 +48,21 @@ bool is_file_name(std::string_view text) {
          std::ranges::none_of(text, [](char c) { return c == '/' || c == '\0'; });
 }
 
+// The session's folder, which a keeper watches from its first moment on.
+SharedFolder enter_kept(const std::string& path, const ProcessHooks& hooks) {
+  std::optional<SharedFolder> folder(SharedFolder::enter(path));
+  if (!folder->made()) return std::move(*folder);
+  try {
+    hooks.keep_folder(path);
+  } catch (...) {
+    // The next one to try has to make it, too, and have it kept.
+    folder.reset();
+    SharedFolder::remove_if_unused(path);
+    throw;
+  }
+  return std::move(*folder);
+}
+
 }  // namespace
 
 const Session& program_session() {
@@ -64,8 +79,7 @@ const Session& program_session() {
           "there; have it removed",
           root));
     }
-    SharedFolder folder = SharedFolder::enter(format("{}/{}", root, chosen_id(s)));
-    if (folder.made()) hooks.keep_folder(folder.path());
+    SharedFolder folder = enter_kept(format("{}/{}", root, chosen_id(s)), hooks);
     s.session.emplace(folder.path());
     s.folder.emplace(std::move(folder));
   }

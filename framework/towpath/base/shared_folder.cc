@@ -107,7 +107,11 @@ void SharedFolder::sweep(const std::string& parent, char prefix) noexcept {
       if (is_being_removed(name)) {
         std::filesystem::remove_all(entry.path(), ignored);
       } else if (name.front() == prefix) {
-        remove_if_unused(entry.path());
+        try {
+          remove_if_unused(entry.path());
+        } catch (const Error&) {
+          // It stays, and keeps no other.
+        }
       }
     }
   } catch (const std::exception&) {
