@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,13 +11,16 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <thread>
 
 #include "connections.h"
+#include "no_more_descriptors.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/channel/wait.h"
+#include "towpath/memory/ring.h"
 #include "towpath/process/process.h"
 
 using namespace towpath;
@@ -28,6 +32,36 @@ struct Point {
   std::string name;
   TOWPATH_FIELDS(x, name)
 };
+
+struct Carrier {
+  Connection end;
+  Descriptor descriptor;
+  std::string text;
+  TOWPATH_FIELDS(end, descriptor, text)
+};
+
+struct Carried {
+  Descriptor descriptor;
+  std::string text;
+  TOWPATH_FIELDS(descriptor, text)
+};
+
+void echo_once(Connection& a, Connection& b) {
+  a.send(1);
+  CHECK(b.recv<int>(kSoon) == 1);
+  b.send(2);
+  CHECK(a.recv<int>(kSoon) == 2);
+}
+
+// As a stray pointer does it: every ring of this process's connections has a head that can't be.
+void scribble() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("memfd:towpath-connection ") == std::string::npos) continue;
+    auto* const ring = reinterpret_cast<RingControl*>(std::stoull(line, nullptr, 16));
+    ring->head = uint64_t{1} << 40;
+  }
+}
 
 std::string pattern(size_t size, uint32_t seed) {
   std::mt19937 random(seed);
@@ -716,4 +750,145 @@ TEST_CASE("Connection: an end closed with much unread has still sent what it sen
     REQUIRE(b.recv_bytes(kSoon).size() == 200'000);
     REQUIRE_THROWS_AS(b.recv_bytes(kSoon), EndOfStream);
   }
+}
+
+TEST_CASE("Connection: an end that could not be given away is as it was") {
+  const Transport transport = GENERATE(from_range(transports()));
+  auto [line, far] = Pipe();
+  auto [a, b] = Pipe(true, transport);
+  CHECK_THROWS_AS(to_bytes(b), NotSerialisable);  // as a queue would
+  Carrier carrier{std::move(b), {9999}, {}};
+  CHECK_THROWS_AS(line.send(carrier), SystemError);  // its neighbour is not open
+  carrier.descriptor = {};
+  {
+    const NoMoreDescriptors limit;
+    CHECK_THROWS_AS(line.send(carrier), SystemError);
+  }
+  auto [bytes_only, its_far] = Pipe(true, Transport::kZeroMq);
+  CHECK_THROWS_AS(bytes_only.send(carrier), NotSerialisable);
+  int64_t sent = 0;
+  const auto fill = [&line = line, &sent] {
+    for (;; ++sent) line.send_bytes(std::string(10'000, 'x'), Millis{0});
+  };
+  CHECK_THROWS_AS(fill(), Full);
+  carrier.text = std::string(10'000, 'x');
+  CHECK_THROWS_AS(line.send(carrier, Millis{0}), Full);
+  CHECK_FALSE(carrier.end.closed());
+  for (; sent > 0; --sent) far.recv_bytes(kSoon);
+  CHECK_FALSE(far.poll());
+  if (transport == Transport::kZeroMq) {
+    echo_once(a, carrier.end);
+    CHECK_THROWS_AS(line.send(carrier), NotSerialisable);  // it was used
+    echo_once(a, carrier.end);
+    return;
+  }
+  echo_once(a, carrier.end);
+  line.send(carrier);
+  CHECK(carrier.end.closed());
+  auto arrived = far.recv<Carrier>(kSoon);
+  echo_once(a, arrived.end);
+}
+
+TEST_CASE("Connection: the first large message can carry descriptors") {
+  auto [a, b] = Pipe();
+  const size_t size = GENERATE(40'000, 300'000, 40'000'000);
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const UniqueFd read(ends[0]), write(ends[1]);
+  a.send(Carried{{write.get()}, std::string(size, 'x')});
+  const auto carried = b.recv<Carried>(kSoon);
+  const UniqueFd arrived(carried.descriptor.fd);
+  CHECK(carried.text.size() == size);
+  CHECK(::write(arrived.get(), "x", 1) == 1);
+  CHECK(wait_readable(read.get(), kSoon));
+}
+
+TEST_CASE("Connection: descriptors for which there is no room cost their message and no other") {
+  const size_t size = GENERATE(1, 300'000, 40'000'000);
+  auto [a, b] = Pipe();
+  a.send_bytes(std::string(size, 'x'));
+  b.recv_bytes(kSoon);
+  a.send(Carried{{0}, std::string(size, 'y')});
+  a.send(2);
+  {
+    const NoMoreDescriptors limit;
+    CHECK_THROWS_AS(b.recv<Carried>(kSoon), SystemError);
+  }
+  CHECK(b.recv<int>(kSoon) == 2);
+  CHECK_FALSE(b.poll());
+  a.send(Carried{{0}, std::string(size, 'z')});
+  const auto carried = b.recv<Carried>(kSoon);
+  CHECK(carried.text == std::string(size, 'z'));
+  ::close(carried.descriptor.fd);
+}
+
+TEST_CASE("Connection: where its second ring finds no room it ends for both sides") {
+  auto [a, b] = Pipe();
+  a.send_bytes(std::string(100'000, 'x'));
+  {
+    const NoMoreDescriptors limit;
+    CHECK_THROWS_AS(b.recv_bytes(kSoon), SystemError);
+  }
+  CHECK(b.poll());
+  CHECK_THROWS_AS(b.recv_bytes(kSoon), EndOfStream);
+  CHECK(wait_readable(b.fileno(), kSoon));
+  CHECK_THROWS_AS(b.send(1), Closed);
+  CHECK_THROWS_AS(a.send(1), Closed);
+}
+
+TEST_CASE("Connection: a peer that scribbles over its ring is the end of the connection only") {
+  const bool waits = GENERATE(true, false);  // by fileno()
+  auto [mine, its] = Pipe();
+  Process child(
+      [](Connection line) {
+        line.send(1);
+        line.recv<int>();
+        scribble();
+      },
+      std::move(its));
+  child.start();
+  if (waits) CHECK(wait_readable(mine.fileno(), kSoon));
+  REQUIRE(mine.poll(kSoon));
+  mine.send(2);
+  REQUIRE(child.join(kSoon));
+  CHECK(mine.recv<int>(kSoon) == 1);
+  CHECK(mine.poll());
+  if (waits) CHECK(wait_readable(mine.fileno(), Millis{0}));
+  CHECK_THROWS_AS(mine.recv<int>(kSoon), Invalid);
+  CHECK(mine.poll());
+  if (waits) CHECK(wait_readable(mine.fileno(), Millis{0}));
+  CHECK_THROWS_AS(mine.recv<int>(kSoon), EndOfStream);
+}
+
+TEST_CASE("Connection: a message that is not decoded leaves no descriptor open") {
+  auto [a, b] = Pipe();
+  const size_t before = open_descriptors();
+  a.send(std::vector<Descriptor>{{0}, {1}});
+  using Other = std::pair<Descriptor, std::string>;
+  CHECK_THROWS_AS(b.recv<Other>(kSoon), Invalid);
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("Connection: a signal does not cost it its second ring") {
+  struct sigaction handler {};
+  struct sigaction handled {};
+  handler.sa_handler = [](int) {};
+  ::sigaction(SIGALRM, &handler, &handled);
+  for (int micros = 200; micros < 4'000; micros += 400) {
+    auto [a, b] = Pipe();
+    const std::string message(16'000'000, 'x');
+    const itimerval once{{0, 0}, {0, micros}};
+    ::setitimer(ITIMER_REAL, &once, nullptr);
+    a.send_bytes(message, kSoon);
+    size_t bulks = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code ignored;
+      const std::string target = std::filesystem::read_symlink(entry.path(), ignored);
+      if (target.find("towpath-connection-bulk") != std::string::npos) ++bulks;
+    }
+    CHECK(bulks > 0);
+  }
+  const itimerval none{};
+  ::setitimer(ITIMER_REAL, &none, nullptr);
+  ::sigaction(SIGALRM, &handled, nullptr);
 }

@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <csignal>
 #include <thread>
 
 #include "helpers.h"
+#include "no_more_descriptors.h"
 #include "towpath/channel/descriptor.h"
 #include "towpath/channel/wait.h"
 
@@ -53,6 +56,34 @@ TEST_CASE("Packet: as many descriptors as allowed and no more") {
   CHECK(receive_packet(b.get(), kSoon)->fds.size() == kMaxPacketFds);
   fds.push_back(a.get());
   CHECK_THROWS_AS(send_packet(a.get(), "", fds), Invalid);
+}
+
+TEST_CASE("Packet: a larger one than is wanted is Invalid and gone") {
+  const auto [a, b] = packet_pair();
+  for (const size_t size : {101, 100'000}) {
+    send_packet(a.get(), std::string(size, 'x'));
+    send_packet(a.get(), std::string(100, 'y'));
+    CHECK_THROWS_AS(receive_packet(b.get(), kSoon, 100), Invalid);
+    CHECK(receive_packet(b.get(), kSoon, 100)->bytes == std::string(100, 'y'));
+  }
+}
+
+TEST_CASE("Packet: where there is no room for its descriptors the error holds its bytes") {
+  const auto [a, b] = packet_pair();
+  send_packet(a.get(), "with one", std::array{a.get()});
+  send_packet(a.get(), "next");
+  const auto receive = [&b = b] {
+    const NoMoreDescriptors limit;
+    return receive_packet(b.get(), kSoon);
+  };
+  try {
+    receive();
+    FAIL("there was room");
+  } catch (const LostDescriptors& lost) {
+    CHECK(lost.bytes() == "with one");
+    CHECK(lost.error_number() == EMFILE);
+  }
+  CHECK(receive()->bytes == "next");
 }
 
 TEST_CASE("Packet: waits end after their timeout") {
@@ -104,6 +135,7 @@ TEST_CASE("Descriptor: taken once, in any order, and closed when nobody takes it
   {
     const IncomingDescriptors in(std::move(copies));
     const auto taken = from_bytes<std::vector<Descriptor>>(bytes);
+    IncomingDescriptors::decoded();
     CHECK(taken.at(1).fd == -1);
     CHECK(taken.at(2).fd == second);
     const UniqueFd owned(taken[0].fd), also_owned(taken[2].fd);

@@ -67,7 +67,7 @@ struct Connection::State {
 
 Connection::Connection() = default;
 Connection::Connection(std::unique_ptr<Link> link)
-    : state_(std::make_unique<State>(std::move(link))) {}
+    : state_(std::make_shared<State>(std::move(link))) {}
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&& other) noexcept {
   if (this != &other) {
@@ -105,6 +105,7 @@ Encoder& Connection::Sending::encoder() { return state_.encoder; }
 
 void Connection::Sending::send() {
   const bool sent = state_.link->send(state_.encoder.bytes(), descriptors_.take(), deadline_);
+  if (sent) descriptors_.sent();
   state_.require_open("send");
   if (!sent) throw Full("send: the other end does not read, and there is no room for more");
 }
@@ -248,6 +249,24 @@ void Connection::close() {
 
 // ── Travelling ──
 
+// An end that has been encoded: closed for all, and open again unless its message has left.
+class Connection::LeavingEnd final : public Leaving {
+ public:
+  explicit LeavingEnd(std::shared_ptr<State> state) : state_(std::move(state)) {
+    if (state_->closed.exchange(true)) state_->throw_closed("giving a connection away");
+  }
+  ~LeavingEnd() override {
+    if (state_->link) state_->closed = false;
+  }
+  void left() noexcept override {
+    state_->link->let_go();
+    state_->link.reset();
+  }
+
+ private:
+  const std::shared_ptr<State> state_;
+};
+
 void Codec<Connection>::write(Encoder& out, const Connection& value) {
   Connection::State& s = value.state("giving a connection away");
   const std::unique_lock sending(s.sending, std::try_to_lock);
@@ -255,17 +274,14 @@ void Codec<Connection>::write(Encoder& out, const Connection& value) {
   if (!sending || !receiving) {
     throw Invalid("giving a connection away: another thread is using this end");
   }
-  if (s.closed.exchange(true)) s.throw_closed("giving a connection away");
-  s.link->give_away(out);
-  s.link.reset();
+  auto end = std::make_unique<Connection::LeavingEnd>(value.state_);
+  s.link->encode_end(out);
+  OutgoingDescriptors::add(std::move(end));
 }
 
 Connection Codec<Connection>::read(Decoder& in) {
   in.array(2);
   switch (decode<LinkKind>(in)) {
-    case LinkKind::kNone:
-      in.nil();
-      return {};
     case LinkKind::kRing:
       return Connection(RingLink::adopt(in));
     case LinkKind::kZeroMq:

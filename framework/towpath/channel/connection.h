@@ -33,12 +33,14 @@ inline constexpr uint64_t kMaxConnectionMessage = (uint64_t{4} << 30) - 1;
 //            EndOfStream: the same on receiving, after all that was sent whole.
 //            Invalid: this end is closed, given away, of another process, or for the other
 //            direction only; the message is too large, or, on receiving, not of the type asked for
-//            (it is gone then, and the next one can be received).
+//            (it is gone then, and the next one can be received; so it is when there is no room
+//            for its descriptors or bytes: SystemError, std::bad_alloc). A peer that writes beside
+//            the rules: Invalid, and that is the connection's end.
 // Threads    any. Sending calls follow one another, receiving calls too; the two don't wait for
 //            each other. close() ends the calls that wait.
 // Processes  one. An end moves to another process as an argument of a Process, or through another
-//            Connection, alone or inside a struct or vector, and is closed here by that. A copy
-//            that a fork made is refused.
+//            Connection, alone or inside a struct or vector, and is closed here by that; where the
+//            message does not leave, it stays. A copy that a fork made is refused.
 // Deaths     a peer killed in the middle of a message has not sent it; what it had sent is
 //            received. On one host its end is known at once, on TCP when the system says so, or
 //            after 30 s of silence.
@@ -112,6 +114,7 @@ class Connection {
       Decoder in(bytes_);
       T value = decode<T>(in);
       if (!in.at_end()) throw_trailing(in.rest().size());
+      IncomingDescriptors::decoded();
       return value;
     }
 
@@ -160,12 +163,14 @@ class Connection {
     OutgoingDescriptors descriptors_;
   };
 
+  class LeavingEnd;
+
   State& state(const char* what) const;
   static std::unique_lock<std::timed_mutex> hold_sending(State& state, const char* what,
                                                          const Deadline& deadline);
   static void send_plain(State& state, std::string_view bytes, const Deadline& deadline);
 
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // and a message's with which it leaves
 };
 
 // Two connected ends. Not duplex: the first only receives, the second only sends, as Python has it.

@@ -42,9 +42,14 @@ UniqueFd memfd_of(std::string_view bytes) {
   return memfd;
 }
 
-std::string content_of(int memfd) {
+void require_size(uint64_t size, uint64_t most) {
+  if (size > most) throw Invalid(format("a packet of {} bytes; at most {} are taken", size, most));
+}
+
+std::string content_of(int memfd, uint64_t most) {
   const off_t size = ::lseek(memfd, 0, SEEK_END);
   if (size < 0) throw_errno("lseek(memfd)");
+  require_size(static_cast<uint64_t>(size), most);
   std::string bytes(static_cast<size_t>(size), '\0');
   for (size_t done = 0; done < bytes.size();) {
     const ssize_t got =
@@ -130,7 +135,11 @@ void send_packet(int socket, std::string_view bytes, std::span<const int> fds, M
   }
 }
 
-std::optional<Packet> receive_packet(int socket, Millis timeout) {
+LostDescriptors::LostDescriptors(std::string bytes)
+    : SystemError("recvmsg: there is no room for a packet's descriptors", EMFILE),
+      bytes_(std::move(bytes)) {}
+
+std::optional<Packet> receive_packet(int socket, Millis timeout, uint64_t most) {
   char buffer[kInlineBytes + 1];
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * (kMaxPacketFds + 1))];
   iovec part{buffer, sizeof buffer};
@@ -163,14 +172,15 @@ std::optional<Packet> receive_packet(int socket, Millis timeout) {
       }
     }
     if (got == 0) throw EndOfStream("the other end of the socket pair is closed");
-    if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-      throw SystemError("recvmsg: a packet lost bytes or descriptors", EMFILE);
-    }
+    const std::string_view bytes(buffer + 1, static_cast<size_t>(got) - 1);
+    if ((message.msg_flags & MSG_CTRUNC) != 0) throw LostDescriptors(std::string(bytes));
+    if ((message.msg_flags & MSG_TRUNC) != 0) throw Invalid("not a packet: too many bytes");
     if (buffer[0] == kInMemfd && !packet.fds.empty()) {
-      packet.bytes = content_of(packet.fds.back().get());
+      packet.bytes = content_of(packet.fds.back().get(), most);
       packet.fds.pop_back();
     } else if (buffer[0] == kInline) {
-      packet.bytes.assign(buffer + 1, static_cast<size_t>(got) - 1);
+      require_size(bytes.size(), most);
+      packet.bytes = bytes;
     } else {
       throw Invalid("not a packet: unknown first byte");
     }

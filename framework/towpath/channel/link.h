@@ -40,13 +40,15 @@ class Link {
   virtual bool poll(const Deadline& deadline) = 0;
   virtual int fileno() = 0;
 
-  // The end travels to another process; here it is of no more use.
-  virtual void give_away(Encoder& out) = 0;
+  // The end travels to another process in two steps: what it takes there, after which it is still
+  // of use here; then, when that has left, it is not.
+  virtual void encode_end(Encoder& out) = 0;
+  virtual void let_go() noexcept = 0;
   // It is closed here for good: the peer learns it, and who waits in this end wakes up.
   virtual void interrupt() noexcept = 0;
 };
 
 // The first value of an encoded end: which transport reads the rest.
-enum class LinkKind : uint8_t { kNone, kRing, kZeroMq };
+enum class LinkKind : uint8_t { kRing, kZeroMq };
 
 }  // namespace towpath

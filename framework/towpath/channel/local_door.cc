@@ -1,5 +1,4 @@
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +31,7 @@ namespace {
 
 constexpr int64_t kVersion = 1;
 constexpr size_t kNonce = 32;
+constexpr uint64_t kMaxGreeting = 4096;
 
 struct Challenge {
   int64_t version = kVersion;
@@ -67,10 +67,6 @@ class LocalDoor final : public Listener::Door {
     address_ = address.empty() ? new_address() : address;
     path_ = socket_path(address_);
     listening_ = PrivateFd(listen_locally(address_, SOCK_SEQPACKET));
-    // A path outside a session's folder is open to all who can enter its folder.
-    if (::chmod(path_.c_str(), 0600) != 0) {
-      throw_errno(format("chmod({}, 0600)", address_));
-    }
   }
   // A copy that fork made is not the listener.
   ~LocalDoor() override {
@@ -156,7 +152,7 @@ class LocalDoor final : public Listener::Door {
   }
 
   Connection let_in(int socket, const Challenge& challenge) {
-    const auto packet = receive_packet(socket, Millis{0});
+    const auto packet = receive_packet(socket, Millis{0}, kMaxGreeting);
     if (!packet) throw Timeout("a client does not answer");
     const auto answer = from_bytes<Answer>(packet->bytes);
     if (answer.keyed && key_.empty()) refuse(socket, "the client has a key, the listener has none");
@@ -173,6 +169,7 @@ class LocalDoor final : public Listener::Door {
     std::vector<int> numbers;
     for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
     send_packet(socket, to_bytes(entrance), numbers, Millis{0});
+    descriptors.sent();
     return Connection(std::move(mine));
   }
 
@@ -205,7 +202,8 @@ Connection enter_local_door(const std::string& address, const ConnectOptions& op
   }
   const auto next = [&] {
     try {
-      if (auto packet = receive_packet(socket.get(), deadline.left())) return std::move(*packet);
+      if (auto packet = receive_packet(socket.get(), deadline.left(), kMaxGreeting))
+        return std::move(*packet);
     } catch (const EndOfStream&) {
       throw Closed(format("the listener at {} hung up", address));
     }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,23 +42,7 @@ constexpr uint32_t kPacket = 16;  // descriptors came in the packet of that numb
 
 // How a packet's number stands in a record: before its bytes.
 constexpr size_t kNumberSize = sizeof(uint64_t);
-
-void signal(int event) {
-  const uint64_t one = 1;
-  // Only a full counter fails: then it is readable anyway.
-  [[maybe_unused]] const ssize_t done = ::write(event, &one, sizeof one);
-}
-
-void clear(int event) {
-  uint64_t count;
-  [[maybe_unused]] const ssize_t done = ::read(event, &count, sizeof count);
-}
-
-UniqueFd new_event() {
-  UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event) throw_errno("eventfd");
-  return event;
-}
+constexpr uint64_t kMaxPacket = 9;  // of a packet's bytes: its number, encoded
 
 UniqueFd copy_of(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -103,10 +86,10 @@ std::pair<std::unique_ptr<RingLink>, std::unique_ptr<RingLink>> RingLink::make(b
   second->memory_ = SealedMemory::adopt(copy_of(first->memory_.fd()));
   const auto connect = [](RingLink& writer, RingLink& reader, int64_t place) {
     writer.out_.place = reader.in_.place = place;
-    writer.out_.message = PrivateFd(new_event());
-    writer.out_.room = PrivateFd(new_event());
-    reader.in_.message = PrivateFd(copy_of(writer.out_.message.get()));
-    reader.in_.room = PrivateFd(copy_of(writer.out_.room.get()));
+    writer.out_.message = WakeFd::create();
+    writer.out_.room = WakeFd::create();
+    reader.in_.message = WakeFd(copy_of(writer.out_.message.get()));
+    reader.in_.room = WakeFd(copy_of(writer.out_.room.get()));
     writer.map(writer.out_);
     reader.map(reader.in_);
   };
@@ -141,14 +124,13 @@ void RingLink::map_bulk(Direction<Ring>& direction, SealedMemory memory) {
 }
 
 template <class Ring>
-void RingLink::encode_direction(Encoder& out, Direction<Ring>& direction) {
+void RingLink::encode_direction(Encoder& out, const Direction<Ring>& direction) {
   out.array(5);
   out.integer(direction.place);
   out.unsigned_integer(direction.packets);
   encode(out, Descriptor{direction.message.get()});
   encode(out, Descriptor{direction.room.get()});
   encode(out, Descriptor{direction.bulk_memory ? direction.bulk_memory.fd() : -1});
-  direction = {};
 }
 
 template <class Ring>
@@ -156,47 +138,43 @@ void RingLink::decode_direction(Decoder& in, Direction<Ring>& direction) {
   in.array(5);
   direction.place = in.integer();
   direction.packets = in.unsigned_integer();
-  direction.message = PrivateFd(UniqueFd(decode<Descriptor>(in).fd));
-  direction.room = PrivateFd(UniqueFd(decode<Descriptor>(in).fd));
-  UniqueFd bulk(decode<Descriptor>(in).fd);
+  direction.message = WakeFd(decode_descriptor(in));
+  direction.room = WakeFd(decode_descriptor(in));
+  UniqueFd bulk = decode_descriptor(in);
   if (direction.place < 0) return;
   map(direction);
   if (bulk) map_bulk(direction, SealedMemory::adopt(std::move(bulk)));
 }
 
-void RingLink::give_away(Encoder& out) {
+void RingLink::encode_end(Encoder& out) {
   out.array(2);
   encode(out, LinkKind::kRing);
-  out.array(8);
+  out.array(9);
   encode(out, Descriptor{memory_.fd()});
   encode(out, Descriptor{socket_.get()});
   encode_direction(out, out_);
   encode_direction(out, in_);
   out.unsigned_integer(new_bulk_);
   out.boolean(in_pieces_);
+  out.boolean(broken_);
   out.binary(partial_);
-  std::vector<Descriptor> fds;
-  for (const UniqueFd& fd : partial_fds_) fds.push_back({fd.get()});
-  encode(out, fds);
-  memory_ = {};
-  socket_.reset();
-  epoll_.reset();
-  partial_.clear();
-  partial_fds_.clear();
+  out.array(partial_fds_.size());
+  for (const UniqueFd& fd : partial_fds_) encode(out, Descriptor{fd.get()});
 }
 
 std::unique_ptr<Link> RingLink::adopt(Decoder& in) {
   std::unique_ptr<RingLink> link(new RingLink);
-  in.array(8);
-  link->memory_ = SealedMemory::adopt(UniqueFd(decode<Descriptor>(in).fd));
-  link->socket_ = PrivateFd(UniqueFd(decode<Descriptor>(in).fd));
+  in.array(9);
+  link->memory_ = SealedMemory::adopt(decode_descriptor(in));
+  link->socket_ = PrivateFd(decode_descriptor(in));
   link->decode_direction(in, link->out_);
   link->decode_direction(in, link->in_);
   link->new_bulk_ = in.unsigned_integer();
   link->in_pieces_ = in.boolean();
+  link->broken_ = in.boolean();
   link->partial_ = in.binary();
-  for (const Descriptor fd : decode<std::vector<Descriptor>>(in)) {
-    link->partial_fds_.emplace_back(fd.fd);
+  for (size_t left = in.array(); left > 0; --left) {
+    link->partial_fds_.push_back(decode_descriptor(in));
   }
   return link;
 }
@@ -209,8 +187,8 @@ void RingLink::interrupt() noexcept {
 // ── Waiting ──
 
 // Sleeps until the event is signalled, the peer is gone, or time is up.
-RingLink::Woke RingLink::sleep(int event, const Deadline& deadline) const {
-  std::array<pollfd, 2> items{pollfd{event, POLLIN, 0}, pollfd{socket_.get(), POLLRDHUP, 0}};
+RingLink::Woke RingLink::sleep(const WakeFd& event, const Deadline& deadline) const {
+  std::array<pollfd, 2> items{pollfd{event.get(), POLLIN, 0}, pollfd{socket_.get(), POLLRDHUP, 0}};
   for (;;) {
     const int ready = ::poll(items.data(), items.size(), deadline.poll_timeout());
     if (ready < 0 && errno != EINTR) throw_errno("poll(a connection)");
@@ -240,8 +218,8 @@ bool RingLink::await_room(const Deadline& deadline, Try attempt) {
     out_.ring.want_room(want);
     if (attempt()) break;
     const Deadline half(std::min(deadline.left(), kPatience));
-    const Woke woke = sleep(out_.room.get(), want == RingWriter::Want::kHalf ? half : deadline);
-    if (woke == Woke::kEvent) clear(out_.room.get());
+    const Woke woke = sleep(out_.room, want == RingWriter::Want::kHalf ? half : deadline);
+    if (woke == Woke::kEvent) out_.room.clear();
     if (woke == Woke::kGone) {
       out_.ring.want_room(RingWriter::Want::kNothing);
       throw_gone();
@@ -258,26 +236,36 @@ bool RingLink::await_room(const Deadline& deadline, Try attempt) {
 }
 
 RingLink::Arrival RingLink::await_record(const Deadline& deadline) {
-  if (in_.ring.ready()) return Arrival::kRecord;
+  if (broken_) return Arrival::kEnd;
+  if (ready()) return Arrival::kRecord;
   if (!deadline.passed() && look_again()) return Arrival::kRecord;
   bool gone = false;
   for (;;) {
     in_.ring.want_record(true);
-    if (in_.ring.ready()) break;
+    if (ready()) break;
     if (gone) return Arrival::kEnd;
-    const Woke woke = sleep(in_.message.get(), deadline);
-    if (woke == Woke::kEvent) clear(in_.message.get());
-    if (in_.ring.ready()) break;
+    const Woke woke = sleep(in_.message, deadline);
+    if (woke == Woke::kEvent) in_.message.clear();
+    if (ready()) break;
     // What a peer wrote before its end can be seen now, so one more look decides.
     gone = woke == Woke::kGone;
     if (!gone && deadline.passed()) return Arrival::kTimeout;
   }
   if (tells_) {
-    signal(in_.message.get());
+    in_.message.signal();
   } else {
     in_.ring.want_record(false);
   }
   return Arrival::kRecord;
+}
+
+// Also when the writer broke the ring: who takes the record then is told so.
+bool RingLink::ready() noexcept {
+  try {
+    return in_.ring.ready();
+  } catch (const Invalid&) {
+    return true;
+  }
 }
 
 // Looks for a while, as long as that finds something.
@@ -288,7 +276,7 @@ bool RingLink::look_again() {
   }
   for (int look = 0; look < kLooks; ++look) {
     pause_briefly();
-    if (in_.ring.ready()) return true;
+    if (ready()) return true;
   }
   sleeps_to_go_ = kSleepsBetween;
   return false;
@@ -302,6 +290,8 @@ bool RingLink::send(std::string_view bytes, std::vector<UniqueFd> fds, const Dea
                          kMaxConnectionMessage));
   }
   require_peer();
+  // Before the packet of the message, as the reader takes them.
+  if (bytes.size() > kMaxInline) make_bulk(bytes.size(), deadline);
   uint64_t packet = 0;
   if (!fds.empty()) {
     std::vector<int> numbers;
@@ -310,7 +300,6 @@ bool RingLink::send(std::string_view bytes, std::vector<UniqueFd> fds, const Dea
   }
   if (bytes.size() <= kMaxInline) return put(bytes, kFirst | kLast, packet, deadline);
 
-  make_bulk(bytes.size(), deadline);
   const uint64_t largest =
       out_.bulk ? out_.bulk.max_record() : kMaxInline;  // without a bulk, in many small pieces
   const uint64_t piece = bytes.size() <= largest ? largest : std::min(largest, kMaxBulk / 4);
@@ -340,7 +329,7 @@ bool RingLink::put(std::string_view bytes, uint32_t tag, uint64_t packet,
     std::memcpy(to, &packet, kNumberSize);
   }
   if (!bytes.empty()) std::memcpy(to + head, bytes.data(), bytes.size());
-  if (out_.ring.publish(tag)) signal(out_.message.get());
+  if (out_.ring.publish(tag)) out_.message.signal();
   return true;
 }
 
@@ -366,7 +355,7 @@ bool RingLink::put_bulk(std::string_view bytes, uint32_t tag, uint64_t packet,
   if (packet != 0) std::memcpy(to, &packet, kNumberSize);
   const bool wake = out_.ring.publish(tag);
   new_bulk_ = 0;
-  if (wake) signal(out_.message.get());
+  if (wake) out_.message.signal();
   return true;
 }
 
@@ -388,9 +377,12 @@ void RingLink::make_bulk(uint64_t bytes, const Deadline& deadline) {
   const uint64_t wanted = std::clamp(std::bit_ceil(bytes * 4), kMinBulk, kMaxBulk);
   if (out_.bulk && (bytes <= out_.bulk.max_record() || out_.bulk.capacity() == wanted)) return;
   SealedMemory memory = SealedMemory::create("towpath-connection-bulk", ring_memory(wanted));
-  // Pages that can't be had later would kill the writer.
-  if (const int error = ::posix_fallocate(memory.fd(), 0, static_cast<off_t>(memory.size()));
-      error != 0) {
+  // Pages that can't be had later would kill the writer. A signal is no lack of them.
+  int error = EINTR;
+  while (error == EINTR) {
+    error = ::posix_fallocate(memory.fd(), 0, static_cast<off_t>(memory.size()));
+  }
+  if (error != 0) {
     no_bulk_ = !out_.bulk;
     return;
   }
@@ -408,7 +400,6 @@ uint64_t RingLink::send_packet_of(std::span<const int> fds, const Deadline& dead
 
 std::optional<Link::Incoming> RingLink::receive(const Deadline& deadline) {
   for (;;) {
-    if (refused_) throw EndOfStream("the connection has ended: a message was too large");
     switch (await_record(deadline)) {
       case Arrival::kEnd:
         throw EndOfStream("the other end of the connection is closed, or its process has ended");
@@ -417,60 +408,78 @@ std::optional<Link::Incoming> RingLink::receive(const Deadline& deadline) {
       case Arrival::kRecord:
         break;
     }
-    const auto record = in_.ring.front();
-    if (!record) continue;  // only a gap
-    const uint32_t tag = record->tag;
-    std::string_view bytes(record->bytes.data(), record->bytes.size());
-    const auto number = [&bytes] {
-      uint64_t value = 0;
-      if (bytes.size() < kNumberSize) throw Invalid("a connection's record is too short");
-      std::memcpy(&value, bytes.data(), kNumberSize);
-      bytes.remove_prefix(kNumberSize);
-      return value;
-    };
-    if ((tag & kNewBulk) != 0) {
-      std::vector<UniqueFd> fds = take_packet(number());
-      if (fds.size() != 1) throw Invalid("a connection's second ring did not come");
-      map_bulk(in_, SealedMemory::adopt(std::move(fds.front())));
-    }
-    std::vector<UniqueFd> fds;
-    if ((tag & kPacket) != 0) fds = take_packet(number());
-    front_in_bulk_ = (tag & kInBulk) != 0;
-    if (front_in_bulk_) {
-      const auto body = in_.bulk ? in_.bulk.front() : std::nullopt;
-      if (!body) throw Invalid("a connection's second ring holds less than its first one says");
-      bytes = {body->bytes.data(), body->bytes.size()};
-    }
-    if (bytes.size() + ((tag & kFirst) != 0 ? 0 : partial_.size()) > most_bytes_) {
-      refused_ = true;
-      interrupt();
-      throw Invalid(format("a message of more than {} bytes", most_bytes_));
-    }
-    front_given_ = true;  // from here on done() pops it
-    if ((tag & kFirst) != 0) {
-      // The pieces of one that was given up by its sender are worth nothing.
-      partial_.clear();
-      partial_fds_.clear();
-      in_pieces_ = false;
-      if ((tag & kLast) != 0) return Incoming{bytes, std::move(fds)};
-      partial_fds_ = std::move(fds);
-      in_pieces_ = true;
-    } else if (!in_pieces_) {
-      throw Invalid("a piece of a message that has not begun");
-    }
-    partial_.append(bytes);
-    pop_front();
-    if ((tag & kLast) != 0) {
-      in_pieces_ = false;
-      return Incoming{partial_, std::exchange(partial_fds_, {})};
+    try {
+      if (auto message = take_front()) return message;
+    } catch (...) {
+      if (front_given_) {
+        // This message is lost, and no other.
+        pop_front();
+        forget_pieces();
+      } else {
+        broken_ = true;
+        interrupt();
+      }
+      throw;
     }
   }
+}
+
+// The message that the ring's front is, or completes; nullopt: neither.
+std::optional<Link::Incoming> RingLink::take_front() {
+  const auto record = in_.ring.front();
+  if (!record) return std::nullopt;  // only a gap
+  const uint32_t tag = record->tag;
+  std::string_view bytes(record->bytes.data(), record->bytes.size());
+  const auto number = [&bytes] {
+    uint64_t value = 0;
+    if (bytes.size() < kNumberSize) throw Invalid("a connection's record is too short");
+    std::memcpy(&value, bytes.data(), kNumberSize);
+    bytes.remove_prefix(kNumberSize);
+    return value;
+  };
+  if ((tag & kNewBulk) != 0) {
+    std::vector<UniqueFd> fds = take_packet(number());
+    if (fds.size() != 1) throw Invalid("a connection's second ring did not come");
+    map_bulk(in_, SealedMemory::adopt(std::move(fds.front())));
+  }
+  const uint64_t packet = (tag & kPacket) != 0 ? number() : 0;
+  front_in_bulk_ = (tag & kInBulk) != 0;
+  if (front_in_bulk_) {
+    const auto body = in_.bulk ? in_.bulk.front() : std::nullopt;
+    if (!body) throw Invalid("a connection's second ring holds less than its first one says");
+    bytes = {body->bytes.data(), body->bytes.size()};
+  }
+  if (bytes.size() + ((tag & kFirst) != 0 ? 0 : partial_.size()) > most_bytes_)
+    throw Invalid(format("a message of more than {} bytes", most_bytes_));
+  front_given_ = true;
+
+  std::vector<UniqueFd> fds;
+  if (packet != 0) fds = take_packet(packet);
+  if ((tag & kFirst) != 0) {
+    forget_pieces();  // of one that was given up by its sender
+    if ((tag & kLast) != 0) return Incoming{bytes, std::move(fds)};
+    partial_fds_ = std::move(fds);
+    in_pieces_ = true;
+  }
+  // Pieces without a beginning are of a message that was lost here.
+  const bool complete = in_pieces_ && (tag & kLast) != 0;
+  if (in_pieces_) partial_.append(bytes);
+  pop_front();
+  if (!complete) return std::nullopt;
+  in_pieces_ = false;
+  return Incoming{partial_, std::exchange(partial_fds_, {})};
+}
+
+void RingLink::forget_pieces() {
+  partial_.clear();
+  partial_fds_.clear();
+  in_pieces_ = false;
 }
 
 // The descriptors of a packet. Those of earlier packets belong to messages that were given up.
 std::vector<UniqueFd> RingLink::take_packet(uint64_t number) {
   for (;;) {
-    std::optional<Packet> packet = receive_packet(socket_.get(), Millis{0});
+    std::optional<Packet> packet = receive_packet(socket_.get(), Millis{0}, kMaxPacket);
     if (!packet) throw Invalid("descriptors of a message did not come");
     const uint64_t found = from_bytes<uint64_t>(packet->bytes);
     if (found == number) return std::move(packet->fds);
@@ -478,10 +487,10 @@ std::vector<UniqueFd> RingLink::take_packet(uint64_t number) {
   }
 }
 
-void RingLink::pop_front() {
+void RingLink::pop_front() noexcept {
   front_given_ = false;
   if (front_in_bulk_) in_.bulk.pop();
-  if (in_.ring.pop()) signal(in_.room.get());
+  if (in_.ring.pop()) in_.room.signal();
   if (tells_) arm();
 }
 
@@ -519,13 +528,13 @@ int RingLink::fileno() {
 }
 
 // The eventfd is to say whether the ring has records.
-void RingLink::arm() {
-  if (!in_.ring.ready()) {
-    clear(in_.message.get());
+void RingLink::arm() noexcept {
+  if (!ready()) {
+    in_.message.clear();
     in_.ring.want_record(true);
-    if (!in_.ring.ready()) return;
+    if (!ready()) return;
   }
-  signal(in_.message.get());
+  in_.message.signal();
 }
 
 }  // namespace towpath

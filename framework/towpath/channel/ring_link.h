@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "towpath/base/private_fd.h"
+#include "towpath/base/wake_fd.h"
 #include "towpath/channel/connection.h"
 #include "towpath/channel/link.h"
 #include "towpath/memory/mapping.h"
@@ -42,7 +43,8 @@ class RingLink final : public Link {
   void done() noexcept override;
   bool poll(const Deadline& deadline) override;
   int fileno() override;
-  void give_away(Encoder& out) override;
+  void encode_end(Encoder& out) override;
+  void let_go() noexcept override {}  // it listens nowhere
   void interrupt() noexcept override;
 
  private:
@@ -50,8 +52,8 @@ class RingLink final : public Link {
   template <class Ring>
   struct Direction {
     int64_t place = -1;  // in the memory: 0 or 1
-    PrivateFd message;   // eventfds
-    PrivateFd room;
+    WakeFd message;
+    WakeFd room;
     Mapping mapping;
     Ring ring;
     SealedMemory bulk_memory;
@@ -66,12 +68,12 @@ class RingLink final : public Link {
   template <class Ring>
   void map_bulk(Direction<Ring>& direction, SealedMemory memory);
   template <class Ring>
-  static void encode_direction(Encoder& out, Direction<Ring>& direction);
+  static void encode_direction(Encoder& out, const Direction<Ring>& direction);
   template <class Ring>
   void decode_direction(Decoder& in, Direction<Ring>& direction);
 
   enum class Woke { kEvent, kGone, kTimeout };
-  Woke sleep(int event, const Deadline& deadline) const;
+  Woke sleep(const WakeFd& event, const Deadline& deadline) const;
   void require_peer();
   template <class Try>
   bool await_room(const Deadline& deadline, Try attempt);
@@ -82,10 +84,13 @@ class RingLink final : public Link {
 
   enum class Arrival { kRecord, kEnd, kTimeout };
   Arrival await_record(const Deadline& deadline);
+  bool ready() noexcept;
   bool look_again();
+  std::optional<Incoming> take_front();
   std::vector<UniqueFd> take_packet(uint64_t number);
-  void pop_front();
-  void arm();
+  void forget_pieces();
+  void pop_front() noexcept;
+  void arm() noexcept;
 
   SealedMemory memory_;
   PrivateFd socket_;
@@ -99,11 +104,11 @@ class RingLink final : public Link {
 
   // Receiving.
   uint64_t most_bytes_ = kMaxConnectionMessage;  // of a message
-  bool refused_ = false;                         // one that is larger
   std::string partial_;                          // of a message in pieces
   std::vector<UniqueFd> partial_fds_;
   bool in_pieces_ = false;
-  bool front_given_ = false;  // the message given out is the ring's front
+  bool broken_ = false;       // nothing more can be read from the ring
+  bool front_given_ = false;  // the ring's front is known whole; done() pops it
   bool front_in_bulk_ = false;
   int sleeps_to_go_ = 0;  // before it is worth looking again
   PrivateFd epoll_;       // fileno()

@@ -1,7 +1,6 @@
 #include "towpath/channel/router.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -11,6 +10,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/unique_fd.h"
+#include "towpath/base/wake_fd.h"
 #include "towpath/channel/local_socket.h"
 #include "towpath/channel/wait.h"
 #include "towpath/channel/zmq_socket.h"
@@ -32,7 +32,7 @@ void watch(int epoll, int fd) {
 struct Router::State {
   explicit State(const std::string& where)
       : address(where), listening(listen_locally(where, SOCK_STREAM)) {
-    if (!pending || !epoll) throw_errno("eventfd or epoll_create1");
+    if (!epoll) throw_errno("epoll_create1");
     watch(epoll.get(), pending.get());
   }
 
@@ -60,16 +60,18 @@ struct Router::State {
   void set_pending(bool value) {
     if (is_pending == value) return;
     is_pending = value;
-    uint64_t count = 1;
-    [[maybe_unused]] const ssize_t done = value ? ::write(pending.get(), &count, sizeof count)
-                                                : ::read(pending.get(), &count, sizeof count);
+    if (value) {
+      pending.signal();
+    } else {
+      pending.clear();
+    }
   }
 
   const pid_t owner = ::getpid();
   const std::string address;
   UniqueFd listening;
   std::optional<ZmqSocket> socket;
-  UniqueFd pending{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  WakeFd pending = WakeFd::create();
   UniqueFd epoll{::epoll_create1(EPOLL_CLOEXEC)};
   bool is_pending = false;
 };

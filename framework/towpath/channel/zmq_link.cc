@@ -41,7 +41,6 @@ std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> ZmqLink::make(bool duple
   std::unique_ptr<ZmqLink> first(new ZmqLink);
   std::unique_ptr<ZmqLink> second(new ZmqLink);
   for (ZmqLink* end : {first.get(), second.get()}) {
-    end->owner_ = ::getpid();
     end->in_address_ = next_address();
     end->listening_ = PrivateFd(listen_locally(end->in_address_, SOCK_STREAM));
   }
@@ -66,7 +65,7 @@ void ZmqLink::forget_address() {
   in_address_.clear();
 }
 
-void ZmqLink::give_away(Encoder& out) {
+void ZmqLink::encode_end(Encoder& out) {
   const std::lock_guard lock(opening_);
   if (pump_) {
     throw NotSerialisable(
@@ -82,10 +81,9 @@ void ZmqLink::give_away(Encoder& out) {
   out.string(out_address_);
   encode(out, Descriptor{listening_.get()});
   encode(out, Descriptor{line_.get()});
-  in_address_.clear();  // it goes on listening there
-  listening_.reset();
-  line_.reset();
 }
+
+void ZmqLink::let_go() noexcept { in_address_.clear(); }  // it goes on listening there
 
 std::unique_ptr<Link> ZmqLink::adopt(Decoder& in) {
   std::unique_ptr<ZmqLink> link(new ZmqLink);
@@ -96,8 +94,8 @@ std::unique_ptr<Link> ZmqLink::adopt(Decoder& in) {
   link->out_address_ = in.string();
   check_address(link->in_address_);
   check_address(link->out_address_);
-  link->listening_ = PrivateFd(UniqueFd(decode<Descriptor>(in).fd));
-  link->line_ = PrivateFd(UniqueFd(decode<Descriptor>(in).fd));
+  link->listening_ = PrivateFd(decode_descriptor(in));
+  link->line_ = PrivateFd(decode_descriptor(in));
   return link;
 }
 

@@ -36,7 +36,8 @@ class ZmqLink final : public Link {
   void done() noexcept override;
   bool poll(const Deadline& deadline) override;
   int fileno() override;
-  void give_away(Encoder& out) override;
+  void encode_end(Encoder& out) override;
+  void let_go() noexcept override;
   void interrupt() noexcept override;
 
  private:
@@ -51,7 +52,6 @@ class ZmqLink final : public Link {
   std::string out_address_;
   PrivateFd listening_;
   PrivateFd line_;
-  pid_t owner_ = 0;  // of the path of in_address_
 
   std::mutex opening_;
   std::atomic<ZmqPump*> opened_ = nullptr;

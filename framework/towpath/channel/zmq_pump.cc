@@ -1,6 +1,5 @@
 #include "towpath/channel/zmq_pump.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -35,29 +34,10 @@ constexpr char kTaken = 't';  // then how many bytes
 
 uint64_t cost(size_t bytes) { return bytes + kOverhead; }
 
-UniqueFd new_event() {
-  UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event) throw_errno("eventfd");
-  return event;
-}
-
-void signal(int event) {
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t done = ::write(event, &one, sizeof one);
-}
-
-void clear(int event) {
-  uint64_t count;
-  [[maybe_unused]] const ssize_t done = ::read(event, &count, sizeof count);
-}
-
 }  // namespace
 
 ZmqPump::ZmqPump(PumpSockets sockets)
-    : sockets_(std::move(sockets)),
-      listens_(sockets_.connect_in.empty()),
-      readable_(new_event()),
-      wake_(new_event()) {
+    : sockets_(std::move(sockets)), listens_(sockets_.connect_in.empty()) {
   constexpr int kBegins = ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
   for (ZmqSocket* socket : {sockets_.in.get(), sockets_.out.get()}) {
     if (socket != nullptr) socket->set(ZMQ_LINGER, kLingerMillis);
@@ -109,7 +89,7 @@ bool ZmqPump::send(std::string_view bytes, const Deadline& deadline) {
   frame.append(bytes);
   outbox_.push_back(std::move(frame));
   in_flight_ += size;
-  if (outbox_.size() == 1) signal(wake_.get());
+  if (outbox_.size() == 1) wake_.signal();
   return true;
 }
 
@@ -126,7 +106,7 @@ std::optional<std::string> ZmqPump::receive(const Deadline& deadline) {
   inbox_size_ -= cost(message.size());
   taken_ += cost(message.size());
   if (inbox_.empty() && !ended_) set_readable(false);
-  if (taken_ >= kUntold) signal(wake_.get());
+  if (taken_ >= kUntold) wake_.signal();
   return message;
 }
 
@@ -141,7 +121,7 @@ void ZmqPump::interrupt() noexcept {
     closing_ = true;
   }
   changed_.notify_all();
-  signal(wake_.get());
+  wake_.signal();
 }
 
 // Under the mutex, as what it says.
@@ -149,9 +129,9 @@ void ZmqPump::set_readable(bool value) {
   if (is_readable_ == value) return;
   is_readable_ = value;
   if (value) {
-    signal(readable_.get());
+    readable_.signal();
   } else {
-    clear(readable_.get());
+    readable_.clear();
   }
 }
 
@@ -283,7 +263,7 @@ void ZmqPump::sleep() {
       ::zmq_errno() != EINTR) {
     throw SystemError("zmq_poll", ::zmq_errno());
   }
-  if (items.front().revents != 0) clear(wake_.get());
+  if (items.front().revents != 0) wake_.clear();
 }
 
 }  // namespace towpath

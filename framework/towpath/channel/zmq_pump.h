@@ -11,6 +11,7 @@
 
 #include "towpath/base/clock.h"
 #include "towpath/base/unique_fd.h"
+#include "towpath/base/wake_fd.h"
 #include "towpath/channel/zmq_socket.h"
 
 namespace towpath {
@@ -75,8 +76,8 @@ class ZmqPump {
   bool ended_ = false;
   bool closing_ = false;
   bool is_readable_ = false;
-  UniqueFd readable_;
-  UniqueFd wake_;
+  WakeFd readable_ = WakeFd::create();
+  WakeFd wake_ = WakeFd::create();
   std::thread thread_;
 };
 

@@ -50,8 +50,9 @@ char* RingWriter::reserve(uint64_t bytes) {
   const bool skips = to_end < needed;
   const uint64_t next = head_ + needed + (skips ? to_end : 0);
   if (next - tail_ > capacity_) {
-    tail_ = control_->tail.load(std::memory_order_seq_cst);
-    if (head_ - tail_ > capacity_ || tail_ % 8 != 0) throw_broken("its tail is impossible");
+    const uint64_t tail = control_->tail.load(std::memory_order_seq_cst);
+    if (head_ - tail > capacity_ || tail % 8 != 0) throw_broken("its tail is impossible");
+    tail_ = tail;
     if (next - tail_ > capacity_) return nullptr;
   }
   if (skips) {
@@ -94,8 +95,10 @@ RingReader::RingReader(std::span<char> memory)
 }
 
 bool RingReader::refresh() {
-  head_ = control_->head.load(std::memory_order_seq_cst);
-  if (head_ - tail_ > capacity_ || head_ % 8 != 0) throw_broken("its head is impossible");
+  // Taken over only when it can be: what is impossible is so again at the next look.
+  const uint64_t head = control_->head.load(std::memory_order_seq_cst);
+  if (head - tail_ > capacity_ || head % 8 != 0) throw_broken("its head is impossible");
+  head_ = head;
   return head_ != tail_;
 }
 

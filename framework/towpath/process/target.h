@@ -64,6 +64,7 @@ template <class R, class... P>
 void thunk(Call::Function function, Decoder& in) {
   in.array(sizeof...(P));
   std::tuple<Stored<P>...> values{decode<Stored<P>>(in)...};  // braces: decoded left to right
+  IncomingDescriptors::decoded();
   std::apply(
       [function](auto&... value) {
         (void)reinterpret_cast<R (*)(P...)>(function)(handed_over<P>(value)...);
@@ -85,6 +86,7 @@ Call make(R (*function)(P...), A&&... args) {
   call.arguments = out.take();
   call.named = names.take();
   for (UniqueFd& fd : descriptors.take()) call.descriptors.emplace_back(std::move(fd));
+  descriptors.sent();
   return call;
 }
 
