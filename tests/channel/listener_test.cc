@@ -1,11 +1,14 @@
 #include "towpath/channel/listener.h"
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <filesystem>
 #include <future>
 #include <thread>
@@ -308,6 +311,96 @@ TEST_CASE("Listener: who sends more than it takes is cut off") {
   CHECK_THROWS_AS(line.recv_bytes(kSoon), EndOfStream);
   sending.get();
   CHECK_THROWS_AS(client.recv_bytes(kSoon), EndOfStream);
+}
+
+TEST_CASE("Listener: a packet that claims to be huge is turned away") {
+  const SocketFolder folder;
+  const std::string address = folder.address("listener");
+  Listener listener(address);
+  Connection line = accept_beside(listener, [&] {
+    for (const int bits : {40, 62}) {
+      const UniqueFd memfd(::memfd_create("claim", MFD_CLOEXEC));
+      REQUIRE(::ftruncate(memfd.get(), off_t{1} << bits) == 0);
+      const UniqueFd stranger = connect_locally(address, SOCK_SEQPACKET, kSoon);
+      (void)receive_packet(stranger.get(), kSoon);
+      char in_memfd = 'm';
+      iovec part{&in_memfd, 1};
+      alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+      msghdr message{};
+      message.msg_iov = &part;
+      message.msg_iovlen = 1;
+      message.msg_control = control;
+      message.msg_controllen = sizeof control;
+      cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+      rights->cmsg_level = SOL_SOCKET;
+      rights->cmsg_type = SCM_RIGHTS;
+      rights->cmsg_len = CMSG_LEN(sizeof(int));
+      const int fd = memfd.get();
+      std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+      REQUIRE(::sendmsg(stranger.get(), &message, MSG_NOSIGNAL) == 1);
+    }
+    Client(address, {}, kSoon).send(1);
+  });
+  CHECK(line.recv<int>(kSoon) == 1);
+  CHECK(listener.refused() == 2);
+}
+
+TEST_CASE("Listener: a local one is for this user alone, whoever may enter its folder") {
+  const Transport transport = GENERATE(Transport::kAuto, Transport::kZeroMq);
+  const SocketFolder folder;
+  const std::string address = folder.address("listener");
+  const std::string path = socket_path(address);
+  REQUIRE(::chmod(std::filesystem::path(path).parent_path().c_str(), 0755) == 0);
+  const mode_t before = ::umask(0);
+  const Listener listener(address, {.transport = transport});
+  ::umask(before);
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0600);
+  if (::geteuid() != 0) return;  // only root can be another
+  Process stranger(
+      [](const std::string& where, int type) {
+        if (::setuid(65'534) != 0) throw_errno("setuid(65534)");
+        (void)connect_locally(where, type, kSoon);
+      },
+      address, transport == Transport::kAuto ? SOCK_SEQPACKET : SOCK_STREAM);
+  stranger.start();
+  REQUIRE(stranger.join(kSoon));
+  CHECK_THAT(stranger.error().value_or("it got in"), Catch::Contains("Permission denied"));
+}
+
+TEST_CASE("Listener: of two that find a dead one's address one takes it over") {
+  const SocketFolder folder;
+  for (int round = 0; round < 200; ++round) {
+    const std::string address = folder.address(std::to_string(round));
+    const std::string path = socket_path(address);
+    {
+      const UniqueFd dead(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+      sockaddr_un name{};
+      name.sun_family = AF_UNIX;
+      path.copy(name.sun_path, sizeof name.sun_path - 1);
+      REQUIRE(::bind(dead.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+    }
+    std::atomic<int> ready{0};
+    const auto take = [&]() -> std::unique_ptr<Listener> {
+      ++ready;
+      while (ready < 2) {
+      }
+      try {
+        return std::make_unique<Listener>(address);
+      } catch (const Invalid&) {
+        return nullptr;
+      }
+    };
+    auto other = std::async(std::launch::async, take);
+    const auto first = take();
+    const auto second = other.get();
+    REQUIRE((first != nullptr) != (second != nullptr));
+    Listener& listener = first ? *first : *second;
+    Connection line = accept_beside(listener, [&] { Client(address, {}, kSoon).send(round); });
+    REQUIRE(line.recv<int>(kSoon) == round);
+    REQUIRE_FALSE(std::filesystem::exists(path + ".lock"));
+  }
 }
 
 TEST_CASE("Listener: an accepted local connection can be given to a child") {

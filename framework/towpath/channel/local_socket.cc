@@ -1,6 +1,9 @@
 #include "towpath/channel/local_socket.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -30,6 +33,36 @@ UniqueFd new_socket(int type) {
   return socket;
 }
 
+// Held while somebody looks who listens at a path and, where nobody does, begins to: of two that
+// found a dead one's socket the second would remove the first one's. A file beside the path, which
+// goes with the lock.
+class PathLock {
+ public:
+  explicit PathLock(const std::string& path) : path_(path + ".lock") {
+    do {
+      fd_.reset(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+      if (!fd_) throw_errno(format("open({})", path_));
+      while (::flock(fd_.get(), LOCK_EX) != 0) {
+        if (errno != EINTR) throw_errno(format("flock({})", path_));
+      }
+    } while (!is_in_place());
+  }
+  PathLock(const PathLock&) = delete;
+  ~PathLock() { ::unlink(path_.c_str()); }
+
+ private:
+  // Not when its holder has removed it meanwhile.
+  bool is_in_place() const {
+    struct stat mine {};
+    struct stat there {};
+    return ::fstat(fd_.get(), &mine) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
+           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+  }
+
+  const std::string path_;
+  UniqueFd fd_;
+};
+
 }  // namespace
 
 void check_address(std::string_view address) {
@@ -51,14 +84,17 @@ std::string socket_path(std::string_view address) {
 UniqueFd listen_locally(const std::string& address, int type) {
   const sockaddr_un name = name_of(address);
   const auto* to = reinterpret_cast<const sockaddr*>(&name);
+  const PathLock alone(name.sun_path);
   const UniqueFd probe = new_socket(type | SOCK_NONBLOCK);
   if (::connect(probe.get(), to, sizeof name) == 0 || errno == EAGAIN || errno == EPROTOTYPE) {
     throw Invalid(format("another process listens at {}", address));
   }
   if (errno == ECONNREFUSED) ::unlink(name.sun_path);  // left by one that died
   UniqueFd listening = new_socket(type | SOCK_NONBLOCK);
-  if (::bind(listening.get(), to, sizeof name) != 0 || ::listen(listening.get(), SOMAXCONN) != 0) {
-    throw_errno(format("bind, listen({})", address));
+  // Its folder may be open to others. Nobody gets in before it listens.
+  if (::bind(listening.get(), to, sizeof name) != 0 || ::chmod(name.sun_path, 0600) != 0 ||
+      ::listen(listening.get(), SOMAXCONN) != 0) {
+    throw_errno(format("bind, chmod, listen({})", address));
   }
   return listening;
 }

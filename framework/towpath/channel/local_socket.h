@@ -16,9 +16,9 @@ namespace towpath {
 void check_address(std::string_view address);
 std::string socket_path(std::string_view address);
 
-// A socket that listens, without blocking. Invalid when another process listens there already: a
-// second listener would take the address away from the first without a word. A path that a dead one
-// left is taken over.
+// A socket that listens, without blocking, for this user alone. Invalid when another process
+// listens there already: a second listener would take the address away from the first without a
+// word. A path that a dead one left is taken over, by one at a time.
 UniqueFd listen_locally(const std::string& address, int type);
 
 // Closed when nobody listens there; Timeout when the listener doesn't get to it.

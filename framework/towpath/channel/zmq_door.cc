@@ -1,4 +1,3 @@
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -11,6 +10,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/wake_fd.h"
 #include "towpath/channel/curve_keys.h"
 #include "towpath/channel/door.h"
 #include "towpath/channel/local_socket.h"
@@ -80,7 +80,6 @@ class ZmqDoor final : public Listener::Door {
  public:
   ZmqDoor(const std::string& address, const ConnectOptions& options)
       : key_(options.key), max_message_(options.max_message) {
-    if (!wake_) throw_errno("eventfd");
     const std::string where = address.empty() ? new_address() : address;
     door_.set(ZMQ_LINGER, 1'000);
     door_.set(ZMQ_MAXMSGSIZE, kMaxGreeting);
@@ -130,13 +129,14 @@ class ZmqDoor final : public Listener::Door {
 
   void interrupt() noexcept override {
     closed_ = true;
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t done = ::write(wake_.get(), &one, sizeof one);
+    wake_.signal();
   }
 
  private:
   static void listen_at(ZmqSocket& socket, const std::string& address) {
     UniqueFd listening = listen_locally(address, SOCK_STREAM);
+    // The path's mode keeps others out; but not root, who goes where root wants.
+    socket.set(ZMQ_IPC_FILTER_UID, static_cast<int>(::geteuid()));
     socket.set(ZMQ_USE_FD, listening.release());  // ZeroMQ closes it
     socket.bind(address);
   }
@@ -232,7 +232,7 @@ class ZmqDoor final : public Listener::Door {
   ZmqSocket door_{ZMQ_ROUTER};
   // Not those who hung up before they said anything.
   ZmqMonitor monitor_{door_, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH};
-  UniqueFd wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  WakeFd wake_ = WakeFd::create();
   std::vector<Guest> guests_;  // whoever came first
   std::atomic<bool> closed_ = false;
 };
