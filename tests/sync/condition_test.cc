@@ -326,3 +326,37 @@ TEST_CASE("Condition: waiters and notifiers killed at random leave it usable") {
     REQUIRE(other.join(kSoon));
   }
 }
+
+TEST_CASE("Condition: who gets a dead waiter's place passes its notification on") {
+  Condition condition;
+  const Numbers count;
+  Children children;
+  Process& first = children.start(Method::kForkserver, &wait_once, condition, count, forever());
+  await_waiting(condition, count, 1);
+  // With those of a second process all places are taken.
+  Process& others = children.start(
+      Method::kForkserver,
+      [](Condition it, Numbers numbers) {
+        std::vector<std::thread> threads;
+        for (int i = 1; i < 500; ++i) threads.emplace_back(&wait_once, it, numbers, forever());
+        for (std::thread& thread : threads) thread.join();
+      },
+      condition, count);
+  await_waiting(condition, count, 500);
+  for (const Process* process : {&first, &others}) ::kill(process->pid(), SIGSTOP);
+  {
+    const auto guard = condition.guard();
+    CHECK(condition.notify() == 1);
+    first.kill();
+    REQUIRE(first.join(kSoon));
+    CHECK_FALSE(condition.wait(kNow));  // came later, in the place of the dead
+  }
+  ::kill(others.pid(), SIGCONT);
+  REQUIRE(await([&] { return count[1] == 1; }));
+  {
+    const auto guard = condition.guard();
+    CHECK(condition.notify_all() == 498);
+  }
+  REQUIRE(others.join(kSoon));
+  CHECK(count[1] == 499);
+}

@@ -225,3 +225,17 @@ TEST_CASE("Lock: holders killed at random leave it usable and are noticed") {
   }
   CHECK(lock.acquire(kSoon));
 }
+
+TEST_CASE("Lock: a guard whose lock was released does not release the next one's") {
+  Lock lock;
+  {
+    const auto guard = lock.guard();
+    lock.release();  // as anyone may
+    std::thread([&lock] { lock.acquire(kSoon); }).join();
+  }
+  CHECK(lock.owner().kind == LockOwner::kOtherThread);
+  CHECK(lock.locked());
+  lock.release();
+  { const auto guard = lock.guard(kNow); }
+  CHECK_FALSE(lock.locked());
+}

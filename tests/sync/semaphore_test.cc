@@ -188,3 +188,27 @@ TEST_CASE("Semaphore: guards killed at random lose no permit") {
   CHECK(semaphore.acquire(kSoon));
   CHECK_FALSE(semaphore.acquire(kNow));
 }
+
+TEST_CASE("Semaphore: as many are told of the dead as permits came back") {
+  Semaphore semaphore(3);
+  const Event held;
+  Children children;
+  Process& child = children.start(
+      Method::kForkserver,
+      [](Semaphore it, Event ready) {
+        const auto first = it.guard();
+        const auto second = it.guard();
+        ready.set();
+        run_for_ever();
+      },
+      semaphore, held);
+  REQUIRE(held.wait(kSoon));
+  CHECK(semaphore.acquire(kSoon) == Acquired::kYes);
+  child.kill();
+  REQUIRE(child.join(kSoon));
+  CHECK(semaphore.acquire(kNow) == Acquired::kOwnerDied);
+  CHECK(semaphore.acquire(kNow) == Acquired::kOwnerDied);
+  CHECK_FALSE(semaphore.acquire(kNow));
+  semaphore.release();
+  CHECK(semaphore.acquire(kNow) == Acquired::kYes);
+}

@@ -102,6 +102,7 @@ struct Barrier::State {
   [[noreturn]] void throw_broken(Reason why, const std::string& name) const;
   Place* claim(const std::string& name);
   void run_action(uint64_t acting);
+  bool counts(Holder process);
   bool break_by_death();
 };
 
@@ -172,6 +173,16 @@ void Barrier::State::run_action(uint64_t acting) {
   if (phase == acting) change(phase_of(generation_of(acting) + 1, kFilling));
 }
 
+// With the lock held: whether it has the barrier, or waits in this round. One that has ended and
+// does not has left before, which is no death.
+bool Barrier::State::counts(Holder process) {
+  const auto is_it = [process](const auto& member) { return member == process; };
+  return std::ranges::any_of(members, is_it) ||
+         std::ranges::any_of(places(), [process](const Place& place) {
+           return place.outcome == kWaiting && place.who == process;
+         });
+}
+
 // True: it is broken.
 bool Barrier::State::break_by_death() {
   int64_t last = looked;
@@ -183,9 +194,11 @@ bool Barrier::State::break_by_death() {
   }
   who.erase(0);
   who.erase(this_process());
-  const auto dead = std::ranges::find_if(who, &process_ended);
-  if (dead == who.end()) return false;
+  std::erase_if(who, [](Holder process) { return !process_ended(process); });
+  if (who.empty()) return false;
   const Locked locked(*this);
+  const auto dead = std::ranges::find_if(who, [this](Holder it) { return counts(it); });
+  if (dead == who.end()) return false;
   if (status_of(phase) != kBroken) break_by({Why::kDeath, number_of(*dead)});
   return true;
 }

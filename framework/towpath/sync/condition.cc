@@ -103,7 +103,13 @@ Woken Condition::wait(Millis timeout) {
   if (place < 0) {
     throw Unsupported(format("{}: {} wait already; no more can", handle().name, Waiters::kPlaces));
   }
-  const uint32_t depth = let_go();
+  uint32_t depth = 0;
+  try {
+    depth = let_go();
+  } catch (...) {
+    state_->waiters.withdraw(place);  // another thread released the lock meanwhile
+    throw;
+  }
   const int notified = state_->waiters.wait(place, timeout);
   const Acquired acquired = acquire_again(depth);
   // Only now: who dies before has not made use of it.

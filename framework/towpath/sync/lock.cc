@@ -17,10 +17,15 @@ Acquired Lock::acquire(Millis timeout) {
   return acquired;
 }
 
+// What is told of a holder goes before the lock does. False: nobody held it.
+bool Lock::State::release() {
+  if (word.holder() == 0) return false;
+  tid.store(0, std::memory_order_relaxed);
+  return word.release();
+}
+
 void Lock::release() {
-  const bool held = state_->word.holder() != 0;
-  if (held) state_->tid.store(0, std::memory_order_relaxed);
-  if (!held || !state_->word.release())
+  if (!state_->release())
     throw Invalid(format("{}: release() while nobody holds it", handle().name));
 }
 
@@ -54,16 +59,13 @@ LockOwner Lock::owner() const {
   return owner;
 }
 
-bool Lock::release_own(State& state) {
-  if (state.word.holder() != this_process()) return false;
-  state.tid.store(0, std::memory_order_relaxed);
-  return state.word.release();
-}
-
 Lock::Guard::Guard(Guard&& other) noexcept
-    : owner_died(other.owner_died), state_(std::exchange(other.state_, nullptr)) {}
+    : owner_died(other.owner_died),
+      state_(std::exchange(other.state_, nullptr)),
+      tid_(other.tid_) {}
 Lock::Guard::~Guard() {
-  if (state_ != nullptr) release_own(*state_);
+  if (state_ == nullptr || state_->word.holder() != this_process()) return;
+  if (state_->tid.load(std::memory_order_relaxed) == tid_) state_->release();
 }
 
 }  // namespace towpath

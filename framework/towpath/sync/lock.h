@@ -44,15 +44,16 @@ class Lock {
   struct State {
     OwnedWord word;             // a process
     std::atomic<uint32_t> tid;  // of the thread that acquired it; 0 just before and behind
+    bool release();
   };
   explicit Lock(SessionFile file);
-  static bool release_own(State& state);
 
   SessionFile file_;
   State* state_;
 };
 
-// Releases what it acquired, unless that was released, or taken from a dead process, meanwhile.
+// Releases what it acquired, unless that was released meanwhile (also where another thread has it
+// now), or taken from a dead process.
 // Must end before the last copy of its lock in this process.
 class [[nodiscard]] Lock::Guard {
  public:
@@ -62,8 +63,10 @@ class [[nodiscard]] Lock::Guard {
 
  private:
   friend class Lock;
-  Guard(State* state, bool died) : owner_died(died), state_(state) {}
+  Guard(State* state, bool died)
+      : owner_died(died), state_(state), tid_(state->tid.load(std::memory_order_relaxed)) {}
   State* state_;
+  uint32_t tid_;  // of the thread for which it is held
 };
 
 }  // namespace towpath

@@ -68,16 +68,17 @@ Semaphore::Got Semaphore::take_now(bool waited, int64_t* place, uint32_t& change
     }
     // Who has slept can't know whether others still do.
     if (waited) s.waited.store(1, std::memory_order_relaxed);
-    return Got::kPermit;
+    if (s.orphaned == 0) return Got::kPermit;
+    --s.orphaned;
+    return Got::kOrphan;
   }
   s.waited.store(1, std::memory_order_relaxed);
   changes = s.changes;
   return Got::kNone;
 }
 
-// True: there was one. A dead process never lives again, so its guards can be told outside the
-// lock.
-bool Semaphore::take_back_from_dead() {
+// A dead process never lives again, so its guards can be told outside the lock.
+void Semaphore::take_back_from_dead() {
   State& s = *state_;
   std::set<Holder> dead;
   for (int64_t i = 0; i < s.places; ++i) {
@@ -85,12 +86,13 @@ bool Semaphore::take_back_from_dead() {
   }
   dead.erase(this_process());
   std::erase_if(dead, [](Holder holder) { return !process_ended(holder); });
-  if (dead.empty()) return false;
+  if (dead.empty()) return;
   int found = 0;
   {
     const Locked locked(s);
     for (int64_t i = 0; i < s.places; ++i) {
       if (!dead.contains(s.holders()[i])) continue;
+      ++s.orphaned;
       s.holders()[i] = 0;
       --s.guarded;
       ++found;
@@ -99,20 +101,20 @@ bool Semaphore::take_back_from_dead() {
   }
   // This waiter takes one of them.
   if (found > 1) futex_wake(s.changes, found - 1);
-  return found > 0;
 }
 
 Acquired Semaphore::take(Millis timeout, int64_t* place) {
   uint32_t changes = 0;
   Got got = take_now(false, place, changes);
   if (got == Got::kPermit) return Acquired::kYes;
+  if (got == Got::kOrphan) return Acquired::kOwnerDied;
   Slices slices(timeout);
-  bool died = false;
   for (bool look = got == Got::kNoPlace;;) {
     const bool late = slices.passed();
-    if ((look || late) && take_back_from_dead()) died = true;
+    if (look || late) take_back_from_dead();
     got = take_now(true, place, changes);
-    if (got == Got::kPermit) return died ? Acquired::kOwnerDied : Acquired::kYes;
+    if (got == Got::kPermit) return Acquired::kYes;
+    if (got == Got::kOrphan) return Acquired::kOwnerDied;
     if (got == Got::kNoPlace) {
       throw Unsupported(format("{}: {} guards at once; use acquire() and release() for more",
                                handle().name, state_->places));

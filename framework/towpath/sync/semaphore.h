@@ -14,7 +14,8 @@ namespace towpath {
 //
 // Blocking   acquire waits for a permit; kForever waits, 0 and less never.
 // Deaths     a permit has no owner, so one that was acquired stays taken when its process dies. A
-//            guard's has: it comes back, and who gets it is told kOwnerDied.
+//            guard's has: it comes back as soon as somebody waits for one, and as many takers as
+//            came back are told kOwnerDied. Until then it counts as taken.
 // Cost       a permit is free: 50 ns for acquire and release, no system call.
 // Signals    a handler may not use it; the wait goes on behind a handler.
 // Threads    any. What guards a child of fork inherits stay its parent's.
@@ -57,6 +58,7 @@ class Semaphore {
     std::atomic<uint32_t> waited;   // somebody may sleep
     std::atomic<int64_t> value;
     std::atomic<int64_t> guarded;
+    std::atomic<int64_t> orphaned;  // came back from the dead, and nobody was told
     int64_t bound;
     int64_t places;
     // Behind it, one for each place: who holds a guard there; 0: nobody.
@@ -64,10 +66,10 @@ class Semaphore {
   };
   class Locked;
 
-  enum class Got { kPermit, kNone, kNoPlace };
+  enum class Got { kPermit, kOrphan, kNone, kNoPlace };
   Acquired take(Millis timeout, int64_t* place);
   Got take_now(bool waited, int64_t* place, uint32_t& changes);
-  bool take_back_from_dead();
+  void take_back_from_dead();
   static void give_back(State& state, int64_t place);
 
   SessionFile file_;

@@ -14,6 +14,8 @@ int Waiters::enter() {
       uint64_t who = place.who;
       if (who != 0 && (!sweep || who == me || !process_ended(who))) continue;
       if (!place.who.compare_exchange_strong(who, me)) continue;
+      // The notification that a dead one left there goes to another who waited then.
+      if (place.state == kNotified) notify_one_before(place.notified_at);
       place.ticket = tickets_++;
       place.state = kWaiting;
       uint32_t used = used_;
@@ -29,6 +31,13 @@ void Waiters::leave(int place) {
   Place& mine = places_[static_cast<size_t>(place)];
   mine.state = kFree;
   mine.who = 0;
+}
+
+void Waiters::withdraw(int place) {
+  Place& mine = places_[static_cast<size_t>(place)];
+  uint32_t waiting = kWaiting;
+  if (!mine.state.compare_exchange_strong(waiting, kFree)) notify_one_before(mine.notified_at);
+  leave(place);
 }
 
 int Waiters::wait(int place, Millis timeout) {

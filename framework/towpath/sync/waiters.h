@@ -24,6 +24,8 @@ class Waiters {
   // Waits in the place it has entered. What it returns is where the waiter stands now: it may have
   // taken over another's place. Negative: not notified in time; its place is free again.
   int wait(int place, Millis timeout);
+  // Leaves without having waited; who notified it in the meantime has notified another.
+  void withdraw(int place);
   // The notified waiter is done with it.
   void leave(int place);
   // Notifies up to `most` of those who wait, the first to come first. How many.
