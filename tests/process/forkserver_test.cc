@@ -2,11 +2,15 @@
 #include "towpath/process/forkserver.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
 #include "helpers.h"
+#include "towpath/base/program_key.h"
+#include "towpath/base/program_session.h"
 #include "towpath/channel/connection.h"
+#include "towpath/memory/shared_memory.h"
 
 using namespace towpath;
 
@@ -22,6 +26,13 @@ void load_table() {
   table.assign(1000, 7);
 }
 void load_more() { table.push_back(8); }  // in order: behind the other
+std::optional<SharedMemory> shared_table;
+
+void share_table() {
+  shared_table.emplace(SharedMemory::create(4096));
+  shared_table->buf()[0] = std::byte{7};
+}
+
 void fail() { throw std::runtime_error("no such table"); }
 void start_a_thread() { std::thread(&run_for_ever).detach(); }
 void crash() { ::raise(SIGKILL); }
@@ -80,6 +91,28 @@ TEST_CASE("Forkserver: a preload set later takes a new server and lets children 
   CHECK(Forkserver::of_this_process().pid() != before);
   CHECK(stays.is_alive());
   stays.kill();
+}
+
+TEST_CASE("Forkserver: what a preload shares by name is in the program's session") {
+  const WithoutPreload afterwards;
+  set_forkserver_preload({&share_table});
+  auto [mine, its] = Pipe();
+  Process process(
+      [](Connection to) {
+        to.send(program_session_id());
+        to.send(program_key().bytes());
+        to.send(*shared_table);
+        to.recv<int>();
+      },
+      std::move(its));
+  process.start();
+  CHECK(mine.recv<std::string>(kSoon) == program_session_id());
+  CHECK(mine.recv<std::string>(kSoon) == program_key().bytes());
+  const auto table = mine.recv<SharedMemory>(kSoon);
+  CHECK(table.buf()[0] == std::byte{7});
+  mine.send(0);
+  REQUIRE(process.join(kSoon));
+  CHECK(process.exitcode() == 0);
 }
 
 TEST_CASE("Forkserver: a preload that fails is the error of each start") {

@@ -1,11 +1,15 @@
 #include "towpath/process/process.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <map>
 #include <stdexcept>
 
 #include "helpers.h"
+#include "towpath/memory/sealed_memory.h"
 #include "towpath/memory/shared_memory.h"
 #include "towpath/process/this_process.h"
 
@@ -493,4 +497,67 @@ TEST_CASE("Process: a hundred at once all end with their codes") {
       REQUIRE(processes[static_cast<size_t>(i)].exitcode() == i);
     }
   }
+}
+
+TEST_CASE("Process: an error is told also when nobody reads stderr any more") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    PipeEnds err;
+    err.read.reset();
+    Process process(Options{.method = method, .stderr_fd = err.write.get()},
+                    [] { throw Invalid("of the target"); });
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.exitcode() == 1);
+    CHECK_THAT(process.error().value_or("none"), Catch::Contains("of the target"));
+  }
+}
+
+TEST_CASE("Process: a limit on the size of files is an error and no death") {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process(Options{.method = method}, [] {
+      const rlimit small{4096, 4096};
+      ::setrlimit(RLIMIT_FSIZE, &small);
+      for (const auto make : {+[] { (void)SharedMemory::create(1'000'000); },
+                              +[] { (void)SealedMemory::create("large", 1'000'000); }}) {
+        try {
+          make();
+        } catch (const Invalid& error) {
+          if (std::string(error.what()).find("ulimit") != std::string::npos) continue;
+        }
+        throw Bug("the limit was not told of");
+      }
+    });
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.exitcode() == 0);
+    CHECK(process.error().value_or("none") == "none");
+  }
+}
+
+TEST_CASE("Process: how it ended is not a forked child's to ask") {
+  Process process(&nothing);
+  process.start();
+  REQUIRE(process.join(kSoon));
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    int refused = 0;
+    for (const bool code : {true, false}) {
+      try {
+        if (code) {
+          (void)process.exitcode();
+        } else {
+          (void)process.error();
+        }
+      } catch (const Invalid&) {
+        ++refused;
+      }
+    }
+    ::_exit(refused);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WEXITSTATUS(status) == 2);
 }

@@ -138,10 +138,8 @@ int program(int argc, char** argv) {
 int main(int argc, char** argv) {
   towpath::init(argc, argv);
   towpath::set_log_name("towpath");
-  // A reader of our output that has gone, or a limit that is reached, is an error of the write, not
-  // a death.
+  // A reader of our output that has gone is an error of the write, not a death.
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGXFSZ, SIG_IGN);
   try {
     const int code = program(argc, argv);
     std::cout.flush();

@@ -66,10 +66,11 @@ constexpr uint64_t bit(int signal) { return uint64_t{1} << (signal - 1); }
 // them, from their first moment.
 bool serves_session(ExecRole role) { return role == ExecRole::kKeeper || role == ExecRole::kHub; }
 
-// Ctrl-C reaches the whole group, and the parent decides what it means.
+// Ctrl-C reaches the whole group, and the parent decides what it means. A limit that is reached is
+// an error of the call, as init has it.
 uint64_t ignored_by(ExecRole role) {
-  if (!serves_session(role)) return bit(SIGINT);
-  return bit(SIGINT) | bit(SIGTERM) | bit(SIGHUP) | bit(SIGQUIT) | bit(SIGPIPE);
+  if (!serves_session(role)) return bit(SIGINT) | bit(SIGXFSZ);
+  return bit(SIGINT) | bit(SIGXFSZ) | bit(SIGTERM) | bit(SIGHUP) | bit(SIGQUIT) | bit(SIGPIPE);
 }
 
 class Stack {

@@ -14,6 +14,8 @@
 #include "towpath/base/format.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/base/process_limit.h"
+#include "towpath/base/program_key.h"
+#include "towpath/base/program_session.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/job.h"
@@ -28,10 +30,12 @@ constexpr Millis kSendTimeout{10'000};
 constexpr Millis kEndTimeout{2'000};
 constexpr Millis kDyingTimeout{200};
 
-// The first packet of a server's line.
+// The first packet of a server's line: what it runs, as a process of which program.
 struct Preloading {
   std::vector<CodeAddress> functions;
-  TOWPATH_FIELDS(functions)
+  std::string session;  // program_session_id()
+  std::string key;      // program_key()
+  TOWPATH_FIELDS(functions, session, key)
 };
 
 std::mutex mutex;
@@ -58,7 +62,7 @@ struct Forkserver::Server {
   Server() {
     auto [mine, its] = packet_pair();
     line = PrivateFd(std::move(mine));
-    Preloading first;
+    Preloading first{{}, program_session_id(), program_key().bytes()};
     for (const Preload function : preload()) {
       first.functions.push_back(locate_code(reinterpret_cast<const void*>(function)));
     }
@@ -182,6 +186,7 @@ void fork_twice(UniqueFd& line, UniqueFd& server_line) {
   // In the child, with memory of its own. The kernel hands a process up before it tells of the
   // parent's end.
   server_line.reset();
+  close_private_fds_of_parent();
   ::signal(SIGCHLD, SIG_DFL);
   wait_readable(UniqueFd(its_end).get());
   run_child(std::move(line), itself);
@@ -192,7 +197,10 @@ std::string run_preload(int server_line) {
   try {
     const std::optional<Packet> packet = receive_packet(server_line);
     expect(packet.has_value(), "forkserver: no first packet");
-    for (const CodeAddress& address : from_bytes<Preloading>(packet->bytes).functions) {
+    const auto first = from_bytes<Preloading>(packet->bytes);
+    adopt_program_session(first.session);
+    set_program_key(AuthKey(first.key));
+    for (const CodeAddress& address : first.functions) {
       reinterpret_cast<void (*)()>(resolve_code(address))();
       if (const size_t threads = count_threads(); threads > 1) {
         throw Unsupported(format(

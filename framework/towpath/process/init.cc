@@ -1,5 +1,6 @@
 #include "towpath/process/init.h"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -51,6 +52,7 @@ void init(int argc, char** argv) {
   find_title_space(argc, argv);
   remember_program(argc, argv);
   set_process_hooks({&keep_folder, &name_function, &find_function, &start_hub});
+  ::signal(SIGXFSZ, SIG_IGN);
   try {
     open_standard_streams();
     if (!is_marked(argc, argv)) {

@@ -12,6 +12,8 @@ namespace towpath {
 // Statics   their constructors run in every child before this call, so keep them free of effects. A
 //           global Lock, Queue or Pool would be another one in every child; it is Invalid, which
 //           ends the program before main with the reason: make them in main, and pass them on.
+// Signals   SIGXFSZ is ignored from here on, in children, too: memory that passes `ulimit -f` is an
+//           error of the call that wants it, not a death.
 // Source    Python's `if __name__ == "__main__"` and freeze_support() in one: a program that is
 //           linked statically or stripped needs nothing else.
 void init(int argc, char** argv);

@@ -77,7 +77,17 @@ std::string without_trace(const RemoteTrace& what) {
   return what.type + ": " + what.message;
 }
 
-// The exception being handled: on stderr with its trace, to the parent without.
+// A reader of stderr that has gone must not end this process.
+void write_to_stderr(const std::string& text) {
+  struct sigaction ignore {};
+  struct sigaction before {};
+  ignore.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &ignore, &before);
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+  ::sigaction(SIGPIPE, &before, nullptr);
+}
+
+// The exception being handled: to the parent without its trace, then on stderr with it.
 void tell(const std::string& name, int line) {
   const RemoteTrace what = trace_of_current_exception();
   const std::string text = without_trace(what);
@@ -85,8 +95,6 @@ void tell(const std::string& name, int line) {
   const std::string lines =
       format("towpath: process {} (pid {}) ended by an uncaught exception: {}\n{}{}", name,
              ::getpid(), text, frames, frames.empty() ? "" : "\n");
-  // Without stderr there is still the parent's error().
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, lines.data(), lines.size());
   try {
     send_packet(
         line, to_bytes(ChildMessage{.kind = FromChild::kFailed, .text = text.substr(0, kMaxText)}),
@@ -94,6 +102,7 @@ void tell(const std::string& name, int line) {
   } catch (const Error&) {
     // The parent closed its end: it does not want to know.
   }
+  write_to_stderr(lines);
 }
 
 [[noreturn]] void run_job(const Job& job, std::vector<UniqueFd> fds) {
@@ -152,7 +161,7 @@ void run_child(UniqueFd line, pid_t between) {
 
 void run_forked_child(UniqueFd line, const Job& job, std::vector<UniqueFd> fds) {
   for (int signal = 1; signal < NSIG; ++signal) {
-    ::signal(signal, signal == SIGINT ? SIG_IGN : SIG_DFL);
+    ::signal(signal, signal == SIGINT || signal == SIGXFSZ ? SIG_IGN : SIG_DFL);
   }
   sigset_t none;
   ::sigemptyset(&none);

@@ -109,11 +109,11 @@ int Process::pid() const { return started("pid").pid(); }
 int Process::sentinel() const { return started("sentinel").sentinel(); }
 
 std::optional<int> Process::exitcode() const {
-  return state_->child ? state_->child->exitcode() : state_->exitcode;
+  return state_->child ? started("exitcode").exitcode() : state_->exitcode;
 }
 
 std::optional<std::string> Process::error() const {
-  return state_->child ? state_->child->error() : state_->error;
+  return state_->child ? started("error").error() : state_->error;
 }
 
 bool stop(Process& process, Millis grace) {

@@ -18,9 +18,9 @@ namespace towpath {
 //            them arrives as an open descriptor. Locks, queues and shared memory among them live
 //            at least as long as this object, so that the child finds them.
 // Child      stdin is /dev/null; stdout, stderr and working directory are the parent's. It ignores
-//            SIGINT (Ctrl-C reaches the whole group, and the parent decides); other signals have
-//            their default action. By kForkserver and kSpawn it has no other descriptor of the
-//            parent's.
+//            SIGINT (Ctrl-C reaches the whole group, and the parent decides) and, as after init,
+//            SIGXFSZ; other signals have their default action. By kForkserver and kSpawn it has no
+//            other descriptor of the parent's.
 // Ending     when the target returns, by exit(0), so atexit hooks of the child run; by exit(1)
 //            after an uncaught exception: its text, and the file and line of each frame of the
 //            throw, go to stderr, its text to error(). By kFork, hooks that the parent had set do
@@ -34,6 +34,7 @@ namespace towpath {
 //            unless Options.outlives_parent.
 // Destructor joins; a daemon is terminated. Where destructors don't run, at exit(), the same is
 //            done, and the log tells whom exit waits for.
+// Processes  one: in a child of fork, whose child it is not, all but name and daemon is Invalid.
 // Threads    one object, one thread; but terminate, kill, interrupt may be called beside a join,
 //            and all of Child's.
 // Source     Python's multiprocessing.Process. join says whether the process ended. A daemon may

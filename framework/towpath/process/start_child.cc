@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <utility>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -89,7 +90,7 @@ class Start {
   void by_exec(const Parcel& parcel);
   void by_fork(Parcel parcel, Call& call);
 
-  ChildState::Started take() { return std::move(made_); }
+  ChildState::Started take() { return std::exchange(made_, {}); }
 
  private:
   bool await_started();
@@ -102,7 +103,10 @@ class Start {
 // A child of the forkserver has not been told to go on and sees the end of its line.
 Start::~Start() {
   made_.line.reset();
-  if (!made_.pidfd) return;
+  if (!made_.pidfd) {
+    if (made_.pid != 0) ::waitpid(made_.pid, nullptr, 0);
+    return;
+  }
   ::syscall(SYS_pidfd_send_signal, made_.pidfd.get(), SIGKILL, nullptr, 0);
   siginfo_t info{};
   while (::waitid(P_PIDFD, static_cast<id_t>(made_.pidfd.get()), &info, WEXITED) != 0 &&
@@ -117,6 +121,9 @@ bool Start::await_started() {
     packet = receive_packet(made_.line.get(), kStartTimeout);
   } catch (const EndOfStream&) {
     return false;
+  } catch (const LostDescriptors& lost) {
+    made_.pid = static_cast<pid_t>(from_bytes<ChildMessage>(lost.bytes()).pid);
+    throw;
   }
   if (!packet) {
     throw Timeout(format("process {}: the forkserver (pid {}) did not answer in {} s",

@@ -304,9 +304,8 @@ class Worker final : public Committer::Link {
 void worker_main(WorkerStart start, Descriptor arena, Descriptor lifeline, Descriptor) {
   set_process_title("towpath: " + start.title);
   set_log_name(start.title);
-  // A reader that has gone, or a limit that is reached, is an error of the write, not a death.
+  // A reader that has gone is an error of the write, not a death.
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGXFSZ, SIG_IGN);
   int code = 0;
   try {
     Worker worker(std::move(start), UniqueFd(arena.fd), lifeline.fd);
