@@ -21,6 +21,7 @@
 #include "towpath/channel/descriptor.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
+#include "towpath/memory/file_space.h"
 
 namespace towpath {
 namespace {
@@ -377,12 +378,8 @@ void RingLink::make_bulk(uint64_t bytes, const Deadline& deadline) {
   const uint64_t wanted = std::clamp(std::bit_ceil(bytes * 4), kMinBulk, kMaxBulk);
   if (out_.bulk && (bytes <= out_.bulk.max_record() || out_.bulk.capacity() == wanted)) return;
   SealedMemory memory = SealedMemory::create("towpath-connection-bulk", ring_memory(wanted));
-  // Pages that can't be had later would kill the writer. A signal is no lack of them.
-  int error = EINTR;
-  while (error == EINTR) {
-    error = ::posix_fallocate(memory.fd(), 0, static_cast<off_t>(memory.size()));
-  }
-  if (error != 0) {
+  // Pages that can't be had later would kill the writer.
+  if (reserve_space(memory.fd(), 0, memory.size()) != 0) {
     no_bulk_ = !out_.bulk;
     return;
   }
