@@ -19,6 +19,7 @@ namespace towpath {
 namespace {
 
 constexpr int kLingerMillis = 1'000;
+constexpr int kUnread = 1'000;  // messages of a peer; those behind them stay with it
 
 void watch(int epoll, int fd) {
   epoll_event event{};
@@ -48,7 +49,7 @@ struct Router::State {
     socket.emplace(ZMQ_ROUTER);
     socket->set(ZMQ_ROUTER_MANDATORY, 1);
     socket->set(ZMQ_SNDHWM, 0);
-    socket->set(ZMQ_RCVHWM, 0);
+    socket->set(ZMQ_RCVHWM, kUnread);
     socket->set(ZMQ_LINGER, kLingerMillis);
     socket->set(ZMQ_MAXMSGSIZE, kMaxMessageBytes);
     socket->set(ZMQ_USE_FD, listening.release());  // ZeroMQ closes it
