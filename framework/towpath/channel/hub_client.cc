@@ -1,6 +1,5 @@
 #include "towpath/channel/hub_client.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,9 +30,7 @@ HubClient::HubClient(const HubPlace& place)
     : place_(place),
       owner_(::getpid()),
       pidfd_(place.open_pidfd()),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       dealer_(std::make_unique<Dealer>(place.address(), new_identity(), pidfd_.get())) {
-  if (!wake_) throw_errno("eventfd");
   dealer_->forget_rest_at_end();  // finish() waits for the hub's answers
   say({.op = HubOp::kHello, .number = this_process()});
   const SignalsBlocked blocked;
@@ -117,8 +114,7 @@ bool HubClient::is_due() const {
 void HubClient::wake_thread() {
   if (!is_asleep_ || !is_due()) return;
   is_asleep_ = false;
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t done = ::write(wake_.get(), &one, sizeof one);
+  wake_.signal();
 }
 
 void HubClient::end(const std::string& why) {
@@ -140,10 +136,7 @@ void HubClient::run() {
       const std::lock_guard lock(mutex_);
       is_asleep_ = false;
     }
-    if (woke == Woke::kDescriptor) {
-      uint64_t count;
-      [[maybe_unused]] const ssize_t done = ::read(wake_.get(), &count, sizeof count);
-    }
+    if (woke == Woke::kDescriptor) wake_.clear();
     while (auto message = dealer_->receive_arrived()) hear(std::move(*message));
   }
 }
@@ -205,8 +198,7 @@ void HubClient::stop() {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;
   }
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t done = ::write(wake_.get(), &one, sizeof one);
+  wake_.signal();
   if (thread_.joinable()) thread_.join();
   dealer_.reset();
 }

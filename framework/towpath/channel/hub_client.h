@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "towpath/base/unique_fd.h"
+#include "towpath/base/wake_fd.h"
 #include "towpath/channel/dealer.h"
 #include "towpath/channel/hub_place.h"
 #include "towpath/channel/hub_record.h"
@@ -93,7 +94,7 @@ class HubClient {
   const HubPlace place_;
   const pid_t owner_;
   UniqueFd pidfd_;
-  UniqueFd wake_;
+  const WakeFd wake_ = WakeFd::create();
   std::unique_ptr<Dealer> dealer_;  // the thread's, once that runs
 
   std::mutex mutex_;

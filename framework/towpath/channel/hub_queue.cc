@@ -1,6 +1,5 @@
 #include "towpath/channel/hub_queue.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -370,16 +369,17 @@ void HubQueue::watch_again() {
 void HubQueue::set_readable(bool readable) {
   if (!readable_ || is_readable_ == readable) return;
   is_readable_ = readable;
-  uint64_t count = 1;
-  [[maybe_unused]] const ssize_t done = readable ? ::write(readable_.get(), &count, sizeof count)
-                                                 : ::read(readable_.get(), &count, sizeof count);
+  if (readable) {
+    readable_.signal();
+  } else {
+    readable_.clear();
+  }
 }
 
 int HubQueue::fileno() {
   Lock lock = enter("fileno");
   if (readable_) return readable_.get();
-  UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event) throw_errno("eventfd");
+  WakeFd event = WakeFd::create();
   const HubRecord status =
       ask_at_once(lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenSomething}, "fileno");
   if (!readable_) readable_ = std::move(event);

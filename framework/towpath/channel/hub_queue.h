@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "towpath/base/clock.h"
+#include "towpath/base/wake_fd.h"
 #include "towpath/channel/held_items.h"
 #include "towpath/channel/hub_client.h"
 #include "towpath/channel/item_run.h"
@@ -101,7 +102,7 @@ class HubQueue final : public QueueCore, private HubClient::User {
   uint64_t last_token_ = 0;
   std::map<uint64_t, std::optional<HubRecord>> answers_;
   HeldItems<uint64_t> held_;
-  UniqueFd readable_;  // once somebody watches
+  WakeFd readable_;  // once somebody watches
   bool is_readable_ = false;
 };
 

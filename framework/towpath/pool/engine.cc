@@ -1,15 +1,14 @@
 #include "towpath/pool/engine.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/signal_mask.h"
 #include "towpath/pool/errors.h"
 #include "towpath/process/child_state.h"
 #include "towpath/process/this_process.h"
@@ -79,9 +78,8 @@ Engine::Engine(PoolOptions options, Workers workers)
     : options_(std::move(options)),
       on_demand_(workers == Workers::kOnDemand || options_.idle_timeout != kForever),
       cores_(cores_of_pools()),
-      epoll_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC))),
-      wake_(UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))) {
-  if (!epoll_ || !wake_) throw_errno("epoll_create1, eventfd");
+      epoll_(UniqueFd(::epoll_create1(EPOLL_CLOEXEC))) {
+  if (!epoll_) throw_errno("epoll_create1");
   if (options_.workers < 0) throw Invalid(format("a pool of {} workers", options_.workers));
   if (depth() >= kMaxDepth) {
     throw Invalid(format(
@@ -147,7 +145,7 @@ void Engine::finish_at_exit() noexcept {
   const std::lock_guard lock(mutex_);
   stop_ = std::max(stop_, Stop::kTerminate);
   stopping_ = false;
-  wake();
+  wake_.signal();
 }
 
 void Engine::finish() {
@@ -160,16 +158,7 @@ const Engine* Engine::of_this_thread() { return own_engine; }
 
 void Engine::start() {
   terminate_at_exit(shared_from_this());
-  // The program's signals are not for this thread.
-  struct Blocked {
-    sigset_t before;
-    Blocked() {
-      sigset_t all;
-      ::sigfillset(&all);
-      ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    }
-    ~Blocked() { ::pthread_sigmask(SIG_SETMASK, &before, nullptr); }
-  } const blocked;
+  const SignalsBlocked blocked;
   thread_ = std::thread([self = shared_from_this()]() mutable {
     own_engine = self.get();
     self->run();
@@ -213,7 +202,7 @@ void Engine::submit(Parcel parcel) {
   if (!sleeps_) return;
   sleeps_ = false;
   lock.unlock();
-  wake();
+  wake_.signal();
 }
 
 bool Engine::cancel(Receiver& receiver, uint64_t tasks) {
@@ -224,7 +213,7 @@ bool Engine::cancel(Receiver& receiver, uint64_t tasks) {
   for (const auto& member : members_) {
     if (!single || member->id() == receiver.member_) take_back(*member);
   }
-  wake();
+  wake_.signal();
   const bool all_wait = single ? receiver.member_ == 0 : backlog_.tasks_of(receiver) == tasks;
   if (!all_wait) return false;
   receiver.cancelled = true;
@@ -248,7 +237,7 @@ bool Engine::kill_running(Receiver& receiver) {
                    std::make_exception_ptr(Cancelled(
                        format("{}: the task was killed with others of its map", options_.name))),
                    deliveries_);
-  wake();
+  wake_.signal();
   return any || deliveries_.size() > before;
 }
 
@@ -267,7 +256,7 @@ void Engine::resize(int workers) {
   if (workers < 1) throw Invalid(format("{}: {} workers; at least 1", options_.name, workers));
   const std::lock_guard lock(mutex_);
   target_ = workers;
-  wake();
+  wake_.signal();
 }
 
 int Engine::workers() const {
@@ -279,7 +268,7 @@ void Engine::close() {
   require_own("close");
   const std::lock_guard lock(mutex_);
   stop_ = std::max(stop_, Stop::kClose);
-  wake();
+  wake_.signal();
 }
 
 void Engine::terminate(bool hard) {
@@ -288,7 +277,7 @@ void Engine::terminate(bool hard) {
     const std::lock_guard lock(mutex_);
     stop_ = std::max(stop_, hard ? Stop::kKill : Stop::kTerminate);
     stopping_ = false;
-    wake();
+    wake_.signal();
   }
   if (!on_own_thread()) join(kForever);
 }
@@ -304,7 +293,7 @@ void Engine::cancel_queued() {
     const auto why = std::make_exception_ptr(
         Cancelled(format("{}: the task was cancelled before it ran", options_.name)));
     backlog_.fail_all(why, cancelled);
-    wake();
+    wake_.signal();
   }
   for (Delivery& delivery : cancelled) delivery.deliver();
 }
@@ -320,12 +309,7 @@ bool Engine::join(Millis timeout) {
     throw Invalid(
         format("{}: join from one of its own callbacks would wait for ever", options_.name));
   }
-  const auto ended = [this] { return ended_; };
-  if (timeout == kForever) {
-    ended_cv_.wait(lock, ended);
-    return true;
-  }
-  return ended_cv_.wait_for(lock, timeout, ended);
+  return Deadline(timeout).wait(ended_cv_, lock, [this] { return ended_; });
 }
 
 bool Engine::closed() const {
@@ -341,12 +325,6 @@ std::vector<Engine::WorkerInfo> Engine::members() const {
     all.push_back({member->name(), member->process().pid()});
   }
   return all;
-}
-
-void Engine::wake() {
-  const uint64_t one = 1;
-  // Only a full counter fails: then the thread wakes up anyway.
-  [[maybe_unused]] const ssize_t done = ::write(wake_.get(), &one, sizeof one);
 }
 
 }  // namespace towpath::pool

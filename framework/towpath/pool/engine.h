@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "towpath/base/private_fd.h"
+#include "towpath/base/wake_fd.h"
 #include "towpath/pool/backlog.h"
 #include "towpath/pool/member.h"
 #include "towpath/pool/options.h"
@@ -108,7 +109,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
     std::string body;
   };
 
-  void wake();
   static bool runs(const Member& member, const Receiver& receiver);
 
   // The pool's thread, round by round (engine_loop.cc).
@@ -145,7 +145,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const bool on_demand_;
   const int cores_;
   PrivateFd epoll_;
-  PrivateFd wake_;
+  const WakeFd wake_ = WakeFd::create();
   std::thread thread_;
   const pid_t owner_ = ::getpid();
 

@@ -218,8 +218,7 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
   for (int i = 0; i < ready; ++i) {
     const uint64_t id = events[static_cast<size_t>(i)].data.u64;
     if (id == kWake) {
-      uint64_t count;
-      [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
+      wake_.clear();
     } else {
       ids.push_back(id);
     }

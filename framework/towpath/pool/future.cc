@@ -134,12 +134,8 @@ void FutureState::wait(Millis timeout) const {
   refuse_vain_wait();
   std::unique_lock lock(mutex_);
   if (done_) return;
-  const auto done = [this] { return done_; };
-  if (timeout > std::chrono::years{100}) {
-    done_cv_.wait(lock, done);
-  } else if (!done_cv_.wait_for(lock, timeout, done)) {
+  if (!Deadline(timeout).wait(done_cv_, lock, [this] { return done_; }))
     throw Timeout("the task is not done yet");
-  }
 }
 
 void FutureState::require_result() const {

@@ -34,11 +34,7 @@ bool Gathering::next(const Deadline& deadline, size_t& index) {
     for (const Watched& each : watched_) each.state->refuse_vain_wait();
     may_wait_ = true;
   }
-  if (deadline.left() == kForever) {
-    inbox_->cv.wait(lock, there);
-  } else if (!inbox_->cv.wait_for(lock, deadline.left(), there)) {
-    return false;
-  }
+  if (!deadline.wait(inbox_->cv, lock, there)) return false;
   index = inbox_->done.front();
   inbox_->done.pop_front();
   return true;

@@ -34,12 +34,7 @@ class Stream::Inbox : public Receiver {
     const auto there = [&] { return is_next(wanted); };
     wanted_ = wanted;
     waits_ = true;
-    bool found = true;
-    if (deadline.left() == kForever) {
-      arrived_.wait(lock, there);
-    } else {
-      found = arrived_.wait_for(lock, deadline.left(), there);
-    }
+    const bool found = deadline.wait(arrived_, lock, there);
     waits_ = false;
     if (!found) return std::nullopt;
     auto first = arrived_outcomes_.extract(arrived_outcomes_.begin());
