@@ -55,7 +55,7 @@ const Schema& schema_of(const Plan& plan, const PlanEdge& edge) {
   return from.outputs[static_cast<size_t>(edge.from_output)].schema;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') result += '\\';
@@ -97,11 +97,11 @@ std::string draw_text(const Plan& plan) {
 
 std::string draw_dot(const Plan& plan) {
   std::string text =
-      format("digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n", quoted(plan.pipeline));
+      format("digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n", in_quotes(plan.pipeline));
   for (const Box& box : boxes_of(plan)) {
     const PlanStage& stage = *box.stage;
-    text += format("  {} [label={}];\n", quoted(stage.name),
-                   quoted(format("{}\n{}\n{}", stage.name, kinds_of(stage), workers_of(box))));
+    text += format("  {} [label={}];\n", in_quotes(stage.name),
+                   in_quotes(format("{}\n{}\n{}", stage.name, kinds_of(stage), workers_of(box))));
     for (const PlanEdge* edge : box.edges) {
       std::string columns;
       for (const Field& field : schema_of(plan, *edge)) {
@@ -109,8 +109,8 @@ std::string draw_dot(const Plan& plan) {
             format("{}{}:{}", columns.empty() ? "" : "\n", field.name, type_name(field.type));
       }
       text +=
-          format("  {} -> {} [label={}];\n", quoted(stage.name),
-                 quoted(plan.stages[static_cast<size_t>(edge->to_stage)].name), quoted(columns));
+          format("  {} -> {} [label={}];\n", in_quotes(stage.name),
+                 in_quotes(plan.stages[static_cast<size_t>(edge->to_stage)].name), in_quotes(columns));
     }
   }
   return text + "}\n";
