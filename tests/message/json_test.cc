@@ -16,7 +16,7 @@ using namespace std::string_literals;
 
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out;
   append_json_string(out, text);
   return out;
@@ -56,21 +56,21 @@ TEST_CASE("JSON: binary is written in base64") {
 }
 
 TEST_CASE("JSON: strings are escaped and invalid UTF-8 is replaced") {
-  CHECK(quoted("plain") == R"("plain")");
-  CHECK(quoted("a\"b\\c\nd\te\rf\bg\fh") == R"("a\"b\\c\nd\te\rf\bg\fh")");
-  CHECK(quoted("\x01\x1f\0z"s) == R"("\u0001\u001f\u0000z")");
-  CHECK(quoted("\x7f") == "\"\x7f\"");
-  CHECK(quoted("é€😀") == "\"é€😀\"");
+  CHECK(in_quotes("plain") == R"("plain")");
+  CHECK(in_quotes("a\"b\\c\nd\te\rf\bg\fh") == R"("a\"b\\c\nd\te\rf\bg\fh")");
+  CHECK(in_quotes("\x01\x1f\0z"s) == R"("\u0001\u001f\u0000z")");
+  CHECK(in_quotes("\x7f") == "\"\x7f\"");
+  CHECK(in_quotes("é€😀") == "\"é€😀\"");
   const std::string bad = "\xef\xbf\xbd";
-  CHECK(quoted("\xff") == '"' + bad + '"');
-  CHECK(quoted("a\x80z") == "\"a" + bad + "z\"");
-  CHECK(quoted("\xc3") == '"' + bad + '"');      // cut off
-  CHECK(quoted("\xe2\x82") == '"' + bad + '"');  // one beginning: one replacement
-  CHECK(quoted("\xe2\x82z") == '"' + bad + "z\"");
-  CHECK(quoted("\xc0\xaf") == '"' + bad + bad + '"');                      // longer than needed
-  CHECK(quoted("\xed\xa0\x80") == '"' + bad + bad + bad + '"');            // a surrogate
-  CHECK(quoted("\xf4\x90\x80\x80") == '"' + bad + bad + bad + bad + '"');  // above U+10FFFF
-  CHECK(quoted("\xf0\x9f\x98") == '"' + bad + '"');
+  CHECK(in_quotes("\xff") == '"' + bad + '"');
+  CHECK(in_quotes("a\x80z") == "\"a" + bad + "z\"");
+  CHECK(in_quotes("\xc3") == '"' + bad + '"');      // cut off
+  CHECK(in_quotes("\xe2\x82") == '"' + bad + '"');  // one beginning: one replacement
+  CHECK(in_quotes("\xe2\x82z") == '"' + bad + "z\"");
+  CHECK(in_quotes("\xc0\xaf") == '"' + bad + bad + '"');                      // longer than needed
+  CHECK(in_quotes("\xed\xa0\x80") == '"' + bad + bad + bad + '"');            // a surrogate
+  CHECK(in_quotes("\xf4\x90\x80\x80") == '"' + bad + bad + bad + bad + '"');  // above U+10FFFF
+  CHECK(in_quotes("\xf0\x9f\x98") == '"' + bad + '"');
 }
 
 TEST_CASE("JSON: what is written is read back") {
@@ -83,7 +83,7 @@ TEST_CASE("JSON: what is written is read back") {
     std::string text(random() % 12, ' ');
     for (char& c : text) c = static_cast<char>(random());
     // Whatever the bytes, the result is JSON.
-    CHECK(from_json(quoted(text)).is_string());
+    CHECK(from_json(in_quotes(text)).is_string());
   }
 }
 
