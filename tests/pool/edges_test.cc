@@ -38,6 +38,12 @@ int64_t refuse(const Chain& chain) {
   return 0;
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kKeepsFreedMemory = true;
+#else
+constexpr bool kKeepsFreedMemory = false;
+#endif
+
 size_t resident_bytes() {
   std::ifstream file("/proc/self/statm");
   size_t size = 0, pages = 0;
@@ -164,7 +170,7 @@ TEST_CASE("Pool: memory does not grow with the inputs of imap") {
   REQUIRE(walk(100'000) == 100'000);
   const size_t before = resident_bytes();
   REQUIRE(walk(1'000'000) == 1'000'000);
-  CHECK(resident_bytes() < before + 4'000'000);
+  CHECK((resident_bytes() < before + 4'000'000 || kKeepsFreedMemory));
 }
 
 TEST_CASE("Future: waiting for the first again and again leaves nothing behind at the others") {
@@ -173,7 +179,7 @@ TEST_CASE("Future: waiting for the first again and again leaves nothing behind a
   wait(never, ReturnWhen::kFirstCompleted, Millis{0});
   const size_t before = resident_bytes();
   for (int i = 0; i < 20'000; ++i) wait(never, ReturnWhen::kFirstCompleted, Millis{0});
-  CHECK(resident_bytes() < before + 1'000'000);
+  CHECK((resident_bytes() < before + 1'000'000 || kKeepsFreedMemory));
 }
 
 TEST_CASE("Pool: workers that end with no task done are not started for ever") {
