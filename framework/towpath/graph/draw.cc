@@ -108,9 +108,9 @@ std::string draw_dot(const Plan& plan) {
         columns +=
             format("{}{}:{}", columns.empty() ? "" : "\n", field.name, type_name(field.type));
       }
-      text +=
-          format("  {} -> {} [label={}];\n", in_quotes(stage.name),
-                 in_quotes(plan.stages[static_cast<size_t>(edge->to_stage)].name), in_quotes(columns));
+      text += format("  {} -> {} [label={}];\n", in_quotes(stage.name),
+                     in_quotes(plan.stages[static_cast<size_t>(edge->to_stage)].name),
+                     in_quotes(columns));
     }
   }
   return text + "}\n";

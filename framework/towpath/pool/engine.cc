@@ -48,7 +48,8 @@ void terminate_all() noexcept {
   // A callback may be one that never returns, or the one that exits.
   const Deadline deadline(kExitPatience);
   for (const auto& engine : engines) {
-    if (engine->own() && !engine->on_own_thread()) engine->join(deadline.left());
+    if (engine->own() && !engine->on_own_thread() && engine->join(deadline.left()))
+      engine->finish();
   }
 }
 
