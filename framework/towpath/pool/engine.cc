@@ -108,15 +108,15 @@ Engine::Engine(PoolOptions options, Workers workers)
   settings_.reports_memory = options_.recycle_growth != 0;
   if (workers == Workers::kOnDemand) return;
   // Here, not by the thread: by fork only a process without threads may start them.
-  while (static_cast<int>(members_.size()) < target_) add(make_member());
+  while (static_cast<int>(members_.size()) < target_) add(make_member(target_));
 }
 
-std::unique_ptr<Member> Engine::make_member() {
+std::unique_ptr<Member> Engine::make_member(int of_workers) {
   Options options;
   const uint64_t id = next_member_++;
   options.name = format("{}#{}", options_.name, id);
   options.method = options_.method;
-  const std::string share = std::to_string(std::max(1, cores_ / std::max(1, target_)));
+  const std::string share = std::to_string(std::max(1, cores_ / std::max(1, of_workers)));
   options.env.emplace_back("TOWPATH_CORES", share);
   options.env.emplace_back("TOWPATH_POOL_DEPTH", std::to_string(depth() + 1));
   for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {

@@ -125,7 +125,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Workers: their starts, their words, their ends (engine_workers.cc).
   int missing() const;
-  std::unique_ptr<Member> make_member();
+  std::unique_ptr<Member> make_member(int of_workers);
   void add(std::unique_ptr<Member> member);
   void start_missing(std::unique_lock<std::mutex>& lock);
   void read(Member& member, std::vector<Arrived>& arrived);

@@ -58,11 +58,12 @@ void Engine::start_missing(std::unique_lock<std::mutex>& lock) {
                                "forkserver",
                                options_.name));
     }
+    const int of_workers = target_;
     lock.unlock();
     std::unique_ptr<Member> member;
     std::exception_ptr error;
     try {
-      member = make_member();
+      member = make_member(of_workers);
     } catch (...) {
       error = std::current_exception();
     }
