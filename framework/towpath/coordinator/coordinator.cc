@@ -408,7 +408,7 @@ class Coordinator {
     }
     if (db_ && !db_failed_) {
       attempt([&] {
-        db_->end(result.ledger.status, result.exit_code, message_, std::move(rows));
+        db_->end(result.ledger.status, result.exit_code, message_, rows);
         db_->flush();
       });
     }

@@ -31,7 +31,8 @@ Acquired ServedLock::acquire(HolderThread me, Millis timeout, Caller& caller, ui
 void ServedLock::not_taken(HolderThread me, uint32_t depth) {
   const std::lock_guard lock(mutex_);
   if (depth_ < depth || holder_ != me) return;  // forget() was here before
-  if ((depth_ -= depth) > 0) return;
+  depth_ -= depth;
+  if (depth_ > 0) return;
   died_ = true;  // it may have been told, and been cut off before it could say so
   set_free();
 }
