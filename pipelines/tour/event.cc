@@ -7,7 +7,7 @@ using namespace towpath;
 namespace tour {
 namespace {
 
-void wait_for_it(Event waiting, Event it) {
+void wait_for_it(Event waiting, const Event& it) {
   say("the child waits");
   waiting.set();
   it.wait();

@@ -16,7 +16,7 @@ namespace {
 
 void crash() { std::raise(SIGSEGV); }
 
-void survive(Event crashed) {
+void survive(const Event& crashed) {
   crashed.wait();
   get_logger().info("a sibling has crashed, this one works on");
 }

@@ -31,7 +31,7 @@ class Account {
   int64_t balance_;
 };
 
-void spend(ObjectProxy<Account> account) {
+void spend(const ObjectProxy<Account>& account) {
   say(format("a child withdraws 70, which leaves {}", account.call<&Account::withdraw>(70)));
 }
 

@@ -1,3 +1,5 @@
+// Connection between two ends that live; what dies is in connection_death_test.cc, what travels in
+// connection_travel_test.cc.
 #include "towpath/channel/connection.h"
 
 #include <fcntl.h>
@@ -16,11 +18,9 @@
 #include <thread>
 
 #include "connections.h"
-#include "no_more_descriptors.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/channel/wait.h"
-#include "towpath/memory/ring.h"
 #include "towpath/process/process.h"
 
 using namespace towpath;
@@ -33,36 +33,6 @@ struct Point {
   TOWPATH_FIELDS(x, name)
 };
 
-struct Carrier {
-  Connection end;
-  Descriptor descriptor;
-  std::string text;
-  TOWPATH_FIELDS(end, descriptor, text)
-};
-
-struct Carried {
-  Descriptor descriptor;
-  std::string text;
-  TOWPATH_FIELDS(descriptor, text)
-};
-
-void echo_once(Connection& a, Connection& b) {
-  a.send(1);
-  CHECK(b.recv<int>(kSoon) == 1);
-  b.send(2);
-  CHECK(a.recv<int>(kSoon) == 2);
-}
-
-// As a stray pointer does it: every ring of this process's connections has a head that can't be.
-void scribble() {
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    if (line.find("memfd:towpath-connection ") == std::string::npos) continue;
-    auto* const ring = reinterpret_cast<RingControl*>(std::stoull(line, nullptr, 16));
-    ring->head = uint64_t{1} << 40;
-  }
-}
-
 std::string pattern(size_t size, uint32_t seed) {
   std::mt19937 random(seed);
   std::string bytes(size, '\0');
@@ -71,47 +41,6 @@ std::string pattern(size_t size, uint32_t seed) {
     std::memcpy(bytes.data() + i, &word, 4);
   }
   return bytes;
-}
-
-void echo_until_end(Connection line) {
-  try {
-    for (;;) line.send_bytes(line.recv_bytes());
-  } catch (const EndOfStream&) {
-  }
-}
-
-// Sends `count` messages of `size` bytes, then one byte by `done`, and stays.
-void send_and_stay(Connection line, int64_t count, int64_t size) {
-  for (int64_t i = 0; i < count; ++i) {
-    std::string message(static_cast<size_t>(size), static_cast<char>('a' + i % 26));
-    line.send_bytes(message);
-  }
-  for (;;) ::pause();
-}
-
-void send_without_end(Connection line, int64_t size) {
-  for (int64_t i = 0;; ++i) {
-    const auto letter = static_cast<char>('a' + i % 26);
-    line.send_bytes(std::string(static_cast<size_t>(size), letter));
-  }
-}
-
-size_t open_descriptors() {
-  const auto entries = std::filesystem::directory_iterator("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(entries), end(entries)));
-}
-
-template <class F>
-void eventually_closed(F send) {
-  const Deadline deadline(kSoon);
-  while (!deadline.passed()) {
-    try {
-      send();
-    } catch (const Closed&) {
-      return;
-    }
-  }
-  FAIL("sending to a peer that is gone goes on");
 }
 
 }  // namespace
@@ -329,87 +258,6 @@ TEST_CASE("Connection: a large message given up for lack of time leaves no trace
   sender.join();
 }
 
-TEST_CASE("Connection: after the peer has closed its data comes and then the end") {
-  const Transport transport = GENERATE(from_range(transports()));
-  auto [a, b] = Pipe(true, transport);
-  a.send(1);
-  a.send(2);
-  a.close();
-  CHECK(b.poll(kSoon));
-  CHECK(b.recv<int>(kSoon) == 1);
-  CHECK(b.recv<int>(kSoon) == 2);
-  CHECK(b.poll(kSoon));  // the end can be received
-  CHECK_THROWS_AS(b.recv<int>(kSoon), EndOfStream);
-  CHECK_THROWS_AS(b.recv_bytes(kSoon), EndOfStream);
-  CHECK_THROWS_AS(b.send(3), Closed);
-  CHECK_THROWS_AS(a.send(3), Invalid);
-  CHECK_THROWS_AS(a.recv<int>(), Invalid);
-  a.close();
-}
-
-TEST_CASE("Connection: what a killed sender had sent arrives whole and the rest does not") {
-  const Transport transport = GENERATE(values({Transport::kSharedMemory}));
-  const int64_t size = GENERATE(64, 20'000, 200'000);
-  const int64_t count = 5;
-  auto [mine, its] = Pipe(false, transport);
-  Process child(send_and_stay, std::move(its), count, size);
-  child.start();
-  REQUIRE(mine.poll(kSoon));
-  const auto first = mine.recv_bytes(kSoon);
-  for (int64_t i = 1; i < count - 1; ++i) REQUIRE(mine.recv_bytes(kSoon).size() == first.size());
-  REQUIRE(mine.poll(kSoon));  // the last one is there
-  child.kill();
-  REQUIRE(child.join(kSoon));
-  CHECK(mine.recv_bytes(kSoon) == std::string(static_cast<size_t>(size), 'e'));
-  CHECK_THROWS_AS(mine.recv_bytes(kSoon), EndOfStream);
-}
-
-TEST_CASE("Connection: a sender killed at any instant corrupts nothing") {
-  const Transport transport = GENERATE(from_range(transports()));
-  const int64_t size = GENERATE(100, 40'000, 70'000'000);
-  std::mt19937 random(static_cast<uint32_t>(size));
-  const int rounds = size > 1'000'000 ? 3 : 15;
-  for (int round = 0; round < rounds; ++round) {
-    auto [mine, its] = Pipe(true, transport);
-    Process child(send_without_end, std::move(its), size);
-    child.start();
-    int64_t received = 0;
-    const int64_t kill_at = size > 1'000'000 ? round % 3 : static_cast<int64_t>(random() % 2000);
-    try {
-      for (;; ++received) {
-        if (received == kill_at) child.kill();
-        const std::string message = mine.recv_bytes(kSoon);
-        REQUIRE(message.size() == static_cast<size_t>(size));
-        const auto letter = static_cast<char>('a' + received % 26);
-        REQUIRE(message == std::string(message.size(), letter));
-      }
-    } catch (const EndOfStream&) {
-    }
-    CHECK(received >= kill_at);
-    REQUIRE(child.join(kSoon));
-  }
-}
-
-TEST_CASE("Connection: sending to a killed peer is Closed also when it waits for room") {
-  const Transport transport = GENERATE(from_range(transports()));
-  const int64_t size = GENERATE(10, 500'000, 70'000'000);
-  auto [mine, its] = Pipe(true, transport);
-  Process child(
-      [](Connection line) {
-        line.send(1);
-        for (;;) ::pause();
-      },
-      std::move(its));
-  child.start();
-  CHECK(mine.recv<int>(kSoon) == 1);
-  std::thread killer([&child] { child.kill(); });
-  const std::string message(static_cast<size_t>(size), 'x');
-  eventually_closed([&mine = mine, &message] { mine.send_bytes(message, kSoon); });
-  killer.join();
-  CHECK_THROWS_AS(mine.recv<int>(kSoon), EndOfStream);
-  REQUIRE(child.join(kSoon));
-}
-
 TEST_CASE("Connection: the descriptor is readable exactly when poll is true") {
   const Transport transport = GENERATE(from_range(transports()));
   auto [a, b] = Pipe(true, transport);
@@ -434,18 +282,6 @@ TEST_CASE("Connection: the descriptor is readable exactly when poll is true") {
   a.close();
   CHECK(wait_readable(fd, kSoon));
   CHECK(b.poll());
-}
-
-TEST_CASE("Connection: the descriptor tells that the peer was killed") {
-  const Transport transport = GENERATE(from_range(transports()));
-  auto [mine, its] = Pipe(true, transport);
-  Process child(send_and_stay, std::move(its), int64_t{0}, int64_t{0});
-  child.start();
-  const int fd = mine.fileno();
-  child.kill();
-  REQUIRE(child.join(kSoon));
-  CHECK(wait_readable(fd, kSoon));
-  CHECK_THROWS_AS(mine.recv_bytes(kSoon), EndOfStream);
 }
 
 TEST_CASE("Connection: threads that share an end are served one after another") {
@@ -481,148 +317,6 @@ TEST_CASE("Connection: threads that share an end are served one after another") 
   CHECK(received == kThreads * kEach);
   CHECK(torn == 0);
   mine.close();
-  REQUIRE(child.join(kSoon));
-}
-
-TEST_CASE("Connection: closing wakes a thread that waits in it") {
-  const Transport transport = GENERATE(from_range(transports()));
-  auto [a, b] = Pipe(true, transport);
-  std::atomic<bool> ended{false};
-  std::thread waiter([&a = a, &ended] {
-    try {
-      a.recv<int>(kSoon);
-    } catch (const Error&) {
-      ended = true;
-    }
-  });
-  CHECK_FALSE(a.poll(Millis{50}));  // the waiter may be inside, or here
-  a.close();
-  waiter.join();
-  CHECK(ended);
-  CHECK_THROWS_AS(b.recv<int>(kSoon), EndOfStream);
-}
-
-TEST_CASE("Connection: a copy that a fork made is refused and disturbs nobody") {
-  auto [a, b] = Pipe();
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    int refused = 0;
-    try {
-      a.send(1);
-    } catch (const Invalid&) {
-      ++refused;
-    }
-    try {
-      b.recv<int>(Millis{0});
-    } catch (const Invalid&) {
-      ++refused;
-    }
-    a.close();
-    b.close();
-    ::_exit(refused);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(WEXITSTATUS(status) == 2);
-  a.send(5);
-  CHECK(b.recv<int>(kSoon) == 5);
-}
-
-TEST_CASE("Connection: its end is noticed also when siblings were forked in between") {
-  for (const Method method : methods()) {
-    auto [first, its_first] = Pipe();
-    auto [second, its_second] = Pipe();
-    Process one(Options{.method = method}, send_and_stay, std::move(its_first), int64_t{1},
-                int64_t{1});
-    Process two(Options{.method = method}, send_and_stay, std::move(its_second), int64_t{1},
-                int64_t{1});
-    one.start();
-    two.start();
-    CHECK(first.recv_bytes(kSoon) == "a");
-    CHECK(second.recv_bytes(kSoon) == "a");
-    two.kill();
-    CHECK_THROWS_AS(second.recv_bytes(kSoon), EndOfStream);
-    one.kill();
-    CHECK_THROWS_AS(first.recv_bytes(kSoon), EndOfStream);
-    REQUIRE(one.join(kSoon));
-    REQUIRE(two.join(kSoon));
-  }
-}
-
-TEST_CASE("Connection: an end that waits in a process never started is closed with it") {
-  auto [mine, its] = Pipe();
-  {
-    const Process child(echo_until_end, std::move(its));
-    mine.send(1);
-    CHECK_FALSE(mine.poll());
-  }
-  CHECK_THROWS_AS(mine.recv<int>(kSoon), EndOfStream);
-}
-
-TEST_CASE("Connection: an end travels on with what it had received in part") {
-  auto [mine, its] = Pipe();
-  mine.send(1);
-  mine.send(2);
-  CHECK(its.recv<int>(kSoon) == 1);
-  Process child(
-      [](Connection line) {
-        const int next = line.recv<int>();
-        const auto large = line.recv_bytes();
-        line.send(next);
-        line.send(static_cast<uint64_t>(large.size()));
-      },
-      std::move(its));
-  child.start();
-  mine.send_bytes(std::string(1'000'000, 'x'));
-  CHECK(mine.recv<int>(kSoon) == 2);
-  CHECK(mine.recv<uint64_t>(kSoon) == 1'000'000);
-  REQUIRE(child.join(kSoon));
-}
-
-TEST_CASE("Connection: an end that has used its second ring travels with it") {
-  auto [mine, its] = Pipe();
-  std::thread reader([&its = its] { CHECK(its.recv_bytes(kSoon).size() == 400'000); });
-  mine.send_bytes(std::string(400'000, 'x'));
-  reader.join();
-  its.send_bytes(std::string(300'000, 'y'));
-  mine.send_bytes(std::string(500'000, 'z'));  // still unread
-  Process child(echo_until_end, std::move(its));
-  child.start();
-  CHECK(mine.recv_bytes(kSoon).size() == 300'000);
-  CHECK(mine.recv_bytes(kSoon) == std::string(500'000, 'z'));
-  mine.send_bytes(std::string(10'000'000, 'w'));
-  CHECK(mine.recv_bytes(kSoon) == std::string(10'000'000, 'w'));
-  mine.close();
-  REQUIRE(child.join(kSoon));
-}
-
-TEST_CASE("Connection: connections and descriptors travel through a connection") {
-  auto [mine, its] = Pipe();
-  Process child(
-      [](Connection line) {
-        auto other = line.recv<Connection>();
-        other.send(std::string("over the other"));
-        const auto fds = line.recv<std::vector<Descriptor>>();
-        for (const Descriptor fd : fds) {
-          line.send(::write(fd.fd, "x", 1) == 1);
-          ::close(fd.fd);
-        }
-      },
-      std::move(its));
-  child.start();
-  auto [near, far] = Pipe();
-  mine.send(far);
-  CHECK(far.closed());
-  CHECK(near.recv<std::string>(kSoon) == "over the other");
-  int ends[2];
-  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-  mine.send(std::vector<Descriptor>{{ends[1]}, {ends[1]}});
-  ::close(ends[1]);
-  CHECK(mine.recv<bool>(kSoon));
-  CHECK(mine.recv<bool>(kSoon));
-  CHECK(wait_readable(ends[0], kSoon));
-  ::close(ends[0]);
   REQUIRE(child.join(kSoon));
 }
 
@@ -695,35 +389,6 @@ TEST_CASE("Connection: a message can be read where it lies") {
   CHECK(b.receive(kSoon).bytes() == "next");
 }
 
-TEST_CASE("Connection: no descriptor is left behind") {
-  const size_t before = open_descriptors();
-  for (int i = 0; i < 50; ++i) {
-    auto [a, b] = Pipe(i % 2 == 0);
-    b.send(1);
-    CHECK(a.recv<int>(kSoon) == 1);
-    b.send_bytes(std::string(100'000, 'x'));
-    CHECK(a.fileno() >= 0);
-    b.send(std::vector<Descriptor>{{0}, {1}});  // never received
-  }
-  CHECK(open_descriptors() <= before);
-  Process first([] {});  // starts what every later process uses
-  first.start();
-  REQUIRE(first.join(kSoon));
-  first.close();
-  const size_t with_helpers = open_descriptors();
-  for (int i = 0; i < 5; ++i) {
-    auto [mine, its] = Pipe();
-    Process child(echo_until_end, std::move(its));
-    child.start();
-    mine.send(1);
-    CHECK(mine.recv<int>(kSoon) == 1);
-    mine.close();
-    REQUIRE(child.join(kSoon));
-    child.close();
-  }
-  CHECK(open_descriptors() <= with_helpers);
-}
-
 TEST_CASE("Connection: none and moved ones are refused") {
   Connection none;
   CHECK(none.closed());
@@ -735,144 +400,6 @@ TEST_CASE("Connection: none and moved ones are refused") {
   CHECK(b.recv<int>(kSoon) == 1);
   moved = Connection();  // closes what stood there
   CHECK_THROWS_AS(b.recv<int>(kSoon), EndOfStream);
-}
-
-TEST_CASE("Connection: an end closed with much unread has still sent what it sent") {
-  const Transport transport = GENERATE(from_range(transports()));
-  for (int round = 0; round < 30; ++round) {
-    auto [a, b] = Pipe(true, transport);
-    b.send_bytes("never read");
-    b.send_bytes(std::string(100'000, 'x'));
-    a.send_bytes("first");
-    a.send_bytes(std::string(200'000, 'y'));
-    a.close();
-    REQUIRE(b.recv_bytes(kSoon) == "first");
-    REQUIRE(b.recv_bytes(kSoon).size() == 200'000);
-    REQUIRE_THROWS_AS(b.recv_bytes(kSoon), EndOfStream);
-  }
-}
-
-TEST_CASE("Connection: an end that could not be given away is as it was") {
-  const Transport transport = GENERATE(from_range(transports()));
-  auto [line, far] = Pipe();
-  auto [a, b] = Pipe(true, transport);
-  CHECK_THROWS_AS(to_bytes(b), NotSerialisable);  // as a queue would
-  Carrier carrier{std::move(b), {9999}, {}};
-  CHECK_THROWS_AS(line.send(carrier), SystemError);  // its neighbour is not open
-  carrier.descriptor = {};
-  {
-    const NoMoreDescriptors limit;
-    CHECK_THROWS_AS(line.send(carrier), SystemError);
-  }
-  auto [bytes_only, its_far] = Pipe(true, Transport::kZeroMq);
-  CHECK_THROWS_AS(bytes_only.send(carrier), NotSerialisable);
-  int64_t sent = 0;
-  const auto fill = [&line = line, &sent] {
-    for (;; ++sent) line.send_bytes(std::string(10'000, 'x'), Millis{0});
-  };
-  CHECK_THROWS_AS(fill(), Full);
-  carrier.text = std::string(10'000, 'x');
-  CHECK_THROWS_AS(line.send(carrier, Millis{0}), Full);
-  CHECK_FALSE(carrier.end.closed());
-  for (; sent > 0; --sent) far.recv_bytes(kSoon);
-  CHECK_FALSE(far.poll());
-  if (transport == Transport::kZeroMq) {
-    echo_once(a, carrier.end);
-    CHECK_THROWS_AS(line.send(carrier), NotSerialisable);  // it was used
-    echo_once(a, carrier.end);
-    return;
-  }
-  echo_once(a, carrier.end);
-  line.send(carrier);
-  CHECK(carrier.end.closed());
-  auto arrived = far.recv<Carrier>(kSoon);
-  echo_once(a, arrived.end);
-}
-
-TEST_CASE("Connection: the first large message can carry descriptors") {
-  auto [a, b] = Pipe();
-  const size_t size = GENERATE(40'000, 300'000, 40'000'000);
-  int ends[2];
-  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-  const UniqueFd read(ends[0]), write(ends[1]);
-  a.send(Carried{{write.get()}, std::string(size, 'x')});
-  const auto carried = b.recv<Carried>(kSoon);
-  const UniqueFd arrived(carried.descriptor.fd);
-  CHECK(carried.text.size() == size);
-  CHECK(::write(arrived.get(), "x", 1) == 1);
-  CHECK(wait_readable(read.get(), kSoon));
-}
-
-TEST_CASE("Connection: descriptors for which there is no room cost their message and no other") {
-#if defined(__SANITIZE_ADDRESS__)
-  return;  // UBSan, beside it, takes a lack of descriptors for a lost object
-#endif
-  const size_t size = GENERATE(1, 300'000, 40'000'000);
-  auto [a, b] = Pipe();
-  a.send_bytes(std::string(size, 'x'));
-  b.recv_bytes(kSoon);
-  a.send(Carried{{0}, std::string(size, 'y')});
-  a.send(2);
-  {
-    const NoMoreDescriptors limit;
-    CHECK_THROWS_AS(b.recv<Carried>(kSoon), SystemError);
-  }
-  CHECK(b.recv<int>(kSoon) == 2);
-  CHECK_FALSE(b.poll());
-  a.send(Carried{{0}, std::string(size, 'z')});
-  const auto carried = b.recv<Carried>(kSoon);
-  CHECK(carried.text == std::string(size, 'z'));
-  ::close(carried.descriptor.fd);
-}
-
-TEST_CASE("Connection: where its second ring finds no room it ends for both sides") {
-#if defined(__SANITIZE_ADDRESS__)
-  return;  // UBSan, beside it, takes a lack of descriptors for a lost object
-#endif
-  auto [a, b] = Pipe();
-  a.send_bytes(std::string(100'000, 'x'));
-  {
-    const NoMoreDescriptors limit;
-    CHECK_THROWS_AS(b.recv_bytes(kSoon), SystemError);
-  }
-  CHECK(b.poll());
-  CHECK_THROWS_AS(b.recv_bytes(kSoon), EndOfStream);
-  CHECK(wait_readable(b.fileno(), kSoon));
-  CHECK_THROWS_AS(b.send(1), Closed);
-  CHECK_THROWS_AS(a.send(1), Closed);
-}
-
-TEST_CASE("Connection: a peer that scribbles over its ring is the end of the connection only") {
-  const bool waits = GENERATE(true, false);  // by fileno()
-  auto [mine, its] = Pipe();
-  Process child(
-      [](Connection line) {
-        line.send(1);
-        line.recv<int>();
-        scribble();
-      },
-      std::move(its));
-  child.start();
-  if (waits) CHECK(wait_readable(mine.fileno(), kSoon));
-  REQUIRE(mine.poll(kSoon));
-  mine.send(2);
-  REQUIRE(child.join(kSoon));
-  CHECK(mine.recv<int>(kSoon) == 1);
-  CHECK(mine.poll());
-  if (waits) CHECK(wait_readable(mine.fileno(), Millis{0}));
-  CHECK_THROWS_AS(mine.recv<int>(kSoon), Invalid);
-  CHECK(mine.poll());
-  if (waits) CHECK(wait_readable(mine.fileno(), Millis{0}));
-  CHECK_THROWS_AS(mine.recv<int>(kSoon), EndOfStream);
-}
-
-TEST_CASE("Connection: a message that is not decoded leaves no descriptor open") {
-  auto [a, b] = Pipe();
-  const size_t before = open_descriptors();
-  a.send(std::vector<Descriptor>{{0}, {1}});
-  using Other = std::pair<Descriptor, std::string>;
-  CHECK_THROWS_AS(b.recv<Other>(kSoon), Invalid);
-  CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("Connection: a signal does not cost it its second ring") {

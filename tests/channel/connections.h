@@ -1,22 +1,13 @@
 #pragma once
-#include <filesystem>
-#include <iterator>
-#include <vector>
-
 #include "helpers.h"
+#include "start_methods.h"
+#include "towpath/base/error.h"
 #include "towpath/channel/connection.h"
-#include "towpath/process/method.h"
 #include "transports.h"
 
-// The start methods that this process may use: fork only while it has one thread.
-inline std::vector<towpath::Method> methods() {
-  using towpath::Method;
-  const auto tasks = std::filesystem::directory_iterator("/proc/self/task");
-#if defined(__SANITIZE_THREAD__)
-  const int own = 2;  // ThreadSanitizer's beside it
-#else
-  const int own = 1;
-#endif
-  if (std::distance(begin(tasks), end(tasks)) > own) return {Method::kForkserver, Method::kSpawn};
-  return {Method::kForkserver, Method::kSpawn, Method::kFork};
+inline void echo_until_end(towpath::Connection line) {
+  try {
+    for (;;) line.send_bytes(line.recv_bytes());
+  } catch (const towpath::EndOfStream&) {
+  }
 }

@@ -81,19 +81,21 @@ class HygieneTest(unittest.TestCase):
         program.stdout.close()
         return folder
 
+    def await_end_of_all(self, what):
+        deadline = time.monotonic() + SOON
+        while left := descendants():
+            if time.monotonic() > deadline:
+                self.fail(f"{what}: {[title(pid) for pid in left]} live on")
+            reap()
+            time.sleep(0.005)
+        reap()
+
     def runs_leave_nothing(self, runs):
         folders = []
         for run in range(runs):
             method = ("forkserver", "spawn", "fork")[run % 3]
             folders.append(self.kill_at_random(method))
-            deadline = time.monotonic() + SOON
-            while left := descendants():
-                if time.monotonic() > deadline:
-                    names = [title(pid) for pid in left]
-                    self.fail(f"run {run}, {method}: {names} live on")
-                reap()
-                time.sleep(0.005)
-            reap()
+            self.await_end_of_all(f"run {run}, {method}")
         self.assertEqual(runs, len(set(folders)))
         self.assertTrue(all(folder.parts[:3] == ("/", "dev", "shm") for folder in folders))
         # Where even the keeper was killed, the next program sweeps.

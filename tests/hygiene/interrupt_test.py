@@ -4,10 +4,9 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 import unittest
 
-from hygiene import SOON, HygieneTest, descendants, reap
+from hygiene import SOON, HygieneTest, descendants
 
 PROGRAM = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin" / "hygiene_interrupted"
 
@@ -22,12 +21,7 @@ class Interrupt(HygieneTest):
         os.killpg(program.pid, signal.SIGINT)
         code = program.wait(SOON)
         program.stdout.close()
-        deadline = time.monotonic() + SOON
-        while left := descendants():
-            self.assertLess(time.monotonic(), deadline, f"{left} live on")
-            reap()
-            time.sleep(0.005)
-        reap()
+        self.await_end_of_all("behind its end")
         self.assertEqual([], [path for path in self.sockets.rglob("*") if not path.is_dir()])
         return code
 

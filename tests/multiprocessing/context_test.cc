@@ -1,10 +1,9 @@
 #include "towpath/context.h"
 
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <iterator>
 #include <stdexcept>
 
+#include "start_methods.h"
 #include "towpath/multiprocessing.h"
 
 using namespace towpath;
@@ -12,19 +11,6 @@ using namespace towpath;
 namespace {
 
 constexpr Millis kSoon{10'000};
-
-// Fork only while this process has one thread: ThreadSanitizer has one of its own, and ZeroMQ's or
-// a pool's stay.
-std::vector<Method> methods() {
-  const auto tasks = std::filesystem::directory_iterator("/proc/self/task");
-#if defined(__SANITIZE_THREAD__)
-  const int own = 2;
-#else
-  const int own = 1;
-#endif
-  if (std::distance(begin(tasks), end(tasks)) > own) return {Method::kForkserver, Method::kSpawn};
-  return get_all_start_methods();
-}
 
 struct Job : Runnable {
   Job(Queue<std::string> queue, int number) : queue_(std::move(queue)), number_(number) {}

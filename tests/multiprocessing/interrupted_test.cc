@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "channel/transports.h"
+#include "sleeping_thread.h"
 #include "sync/helpers.h"
 #include "towpath/multiprocessing.h"
 
@@ -31,7 +32,7 @@ class Target {
   ~Target() { ::sigaction(SIGUSR1, &before_, nullptr); }
   // One signal, while that thread sleeps; false when it does not in time.
   bool hit() const {
-    if (!await([this] { return is_asleep(); })) return false;
+    if (!await([this] { return is_asleep(tid_); })) return false;
     const int seen = handled;
     ::pthread_kill(thread_, SIGUSR1);
     // ThreadSanitizer keeps it back.
@@ -40,11 +41,6 @@ class Target {
   }
 
  private:
-  bool is_asleep() const {
-    const std::string stat = file_text("/proc/self/task/" + std::to_string(tid_) + "/stat");
-    const size_t end = stat.rfind(')');
-    return end != stat.npos && stat.substr(end, 4) == ") S ";
-  }
   const pthread_t thread_ = ::pthread_self();
   const pid_t tid_ = ::gettid();
   struct sigaction before_ {};

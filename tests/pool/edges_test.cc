@@ -2,11 +2,12 @@
 #include <sys/wait.h>
 
 #include <atomic>
-#include <fstream>
 #include <future>
 #include <ranges>
 
 #include "helpers.h"
+#include "resident_memory.h"
+#include "sleeping_thread.h"
 #include "towpath/shared/value.h"
 
 using namespace towpath;
@@ -38,28 +39,14 @@ int64_t refuse(const Chain& chain) {
   return 0;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kKeepsFreedMemory = true;
-#else
-constexpr bool kKeepsFreedMemory = false;
-#endif
-
-size_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  size_t size = 0, pages = 0;
-  file >> size >> pages;
-  return pages * 4096;
-}
-
 size_t size_of(const std::string& text) { return text.size(); }
 
-// A thread of the worker ends it a moment after it was ready.
+// A thread of the worker ends it once it is ready, and so waits for tasks.
 void die_soon(RawValue<int> starts, RawValue<int> pid) {
   *pid = ::getpid();
   ++*starts;
   std::thread([] {
-    std::this_thread::sleep_for(Millis{5});
-    ::raise(SIGABRT);
+    if (soon([] { return is_asleep(::getpid()); })) ::raise(SIGABRT);
   }).detach();
 }
 
@@ -168,7 +155,7 @@ TEST_CASE("Pool: memory does not grow with the inputs of imap") {
     return results;
   };
   REQUIRE(walk(100'000) == 100'000);
-  const size_t before = resident_bytes();
+  const uint64_t before = resident_bytes();
   REQUIRE(walk(1'000'000) == 1'000'000);
   CHECK((resident_bytes() < before + 4'000'000 || kKeepsFreedMemory));
 }
@@ -177,7 +164,7 @@ TEST_CASE("Future: waiting for the first again and again leaves nothing behind a
   Pool pool(1);
   const std::vector<Future<void>> never{pool.apply_async(stay)};
   wait(never, ReturnWhen::kFirstCompleted, Millis{0});
-  const size_t before = resident_bytes();
+  const uint64_t before = resident_bytes();
   for (int i = 0; i < 20'000; ++i) wait(never, ReturnWhen::kFirstCompleted, Millis{0});
   CHECK((resident_bytes() < before + 1'000'000 || kKeepsFreedMemory));
 }

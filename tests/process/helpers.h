@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "start_methods.h"
 #include "towpath/base/error.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
@@ -19,19 +20,6 @@
 // What several tests of this folder need.
 
 inline constexpr towpath::Millis kSoon{10'000};  // for what must happen, and happens at once
-
-// The start methods that this process may use: fork only while it has one thread.
-inline std::vector<towpath::Method> methods() {
-  using towpath::Method;
-  const auto tasks = std::filesystem::directory_iterator("/proc/self/task");
-#if defined(__SANITIZE_THREAD__)
-  const int own = 2;  // ThreadSanitizer's beside it
-#else
-  const int own = 1;
-#endif
-  if (std::distance(begin(tasks), end(tasks)) > own) return {Method::kForkserver, Method::kSpawn};
-  return {Method::kForkserver, Method::kSpawn, Method::kFork};
-}
 
 struct PipeEnds {
   towpath::UniqueFd read, write;

@@ -17,7 +17,6 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/pause_briefly.h"
-#include "towpath/channel/connection.h"
 #include "towpath/channel/descriptor.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
@@ -26,12 +25,10 @@
 namespace towpath {
 namespace {
 
-constexpr uint64_t kPage = 4096;
-constexpr uint64_t kCapacity = uint64_t{256} << 10;
-constexpr uint64_t kPlace = (ring_memory(kCapacity) + kPage - 1) / kPage * kPage;
+constexpr uint64_t kPlace = RingDirection<RingWriter>::kBytes;
+constexpr uint64_t kMinBulk = RingDirection<RingWriter>::kMinBulk;
+constexpr uint64_t kMaxBulk = RingDirection<RingWriter>::kMaxBulk;
 constexpr uint64_t kMaxInline = uint64_t{32} << 10;
-constexpr uint64_t kMinBulk = uint64_t{1} << 20;
-constexpr uint64_t kMaxBulk = uint64_t{64} << 20;
 constexpr Millis kPatience{1};  // for half of the ring to become free, before any room will do
 
 // What a record is. Messages of one record are kFirst | kLast.
@@ -86,13 +83,12 @@ std::pair<std::unique_ptr<RingLink>, std::unique_ptr<RingLink>> RingLink::make(b
   first->memory_ = SealedMemory::create("towpath-connection", duplex ? 2 * kPlace : kPlace);
   second->memory_ = SealedMemory::adopt(copy_of(first->memory_.fd()));
   const auto connect = [](RingLink& writer, RingLink& reader, int64_t place) {
-    writer.out_.place = reader.in_.place = place;
     writer.out_.message = WakeFd::create();
     writer.out_.room = WakeFd::create();
     reader.in_.message = WakeFd(copy_of(writer.out_.message.get()));
     reader.in_.room = WakeFd(copy_of(writer.out_.room.get()));
-    writer.map(writer.out_);
-    reader.map(reader.in_);
+    writer.out_.map(writer.memory_, place);
+    reader.in_.map(reader.memory_, place);
   };
   connect(*second, *first, 0);
   if (duplex) connect(*first, *second, 1);
@@ -101,60 +97,14 @@ std::pair<std::unique_ptr<RingLink>, std::unique_ptr<RingLink>> RingLink::make(b
 
 RingLink::~RingLink() = default;
 
-template <class Ring>
-void RingLink::map(Direction<Ring>& direction) {
-  const uint64_t at = static_cast<uint64_t>(direction.place) * kPlace;
-  if (direction.place < 0 || direction.place > 1 || at + kPlace > memory_.size()) {
-    throw Invalid("an end of a connection has no place in its memory");
-  }
-  direction.mapping = Mapping(memory_.fd(), at, kPlace, Mapping::Access::kWrite);
-  direction.ring = Ring(direction.mapping.writable().first(ring_memory(kCapacity)));
-}
-
-template <class Ring>
-void RingLink::map_bulk(Direction<Ring>& direction, SealedMemory memory) {
-  const uint64_t capacity =
-      std::bit_floor(memory.size() - std::min(memory.size(), sizeof(RingControl)));
-  if (capacity < kMinBulk || capacity > kMaxBulk) {
-    throw Invalid(format("a connection's second ring has {} bytes", memory.size()));
-  }
-  Mapping mapping(memory.fd(), 0, ring_memory(capacity), Mapping::Access::kWrite);
-  direction.bulk = Ring(mapping.writable());
-  direction.bulk_mapping = std::move(mapping);
-  direction.bulk_memory = std::move(memory);
-}
-
-template <class Ring>
-void RingLink::encode_direction(Encoder& out, const Direction<Ring>& direction) {
-  out.array(5);
-  out.integer(direction.place);
-  out.unsigned_integer(direction.packets);
-  encode(out, Descriptor{direction.message.get()});
-  encode(out, Descriptor{direction.room.get()});
-  encode(out, Descriptor{direction.bulk_memory ? direction.bulk_memory.fd() : -1});
-}
-
-template <class Ring>
-void RingLink::decode_direction(Decoder& in, Direction<Ring>& direction) {
-  in.array(5);
-  direction.place = in.integer();
-  direction.packets = in.unsigned_integer();
-  direction.message = WakeFd(decode_descriptor(in));
-  direction.room = WakeFd(decode_descriptor(in));
-  UniqueFd bulk = decode_descriptor(in);
-  if (direction.place < 0) return;
-  map(direction);
-  if (bulk) map_bulk(direction, SealedMemory::adopt(std::move(bulk)));
-}
-
 void RingLink::encode_end(Encoder& out) {
   out.array(2);
   encode(out, LinkKind::kRing);
   out.array(9);
   encode(out, Descriptor{memory_.fd()});
   encode(out, Descriptor{socket_.get()});
-  encode_direction(out, out_);
-  encode_direction(out, in_);
+  out_.encode(out);
+  in_.encode(out);
   out.unsigned_integer(new_bulk_);
   out.boolean(in_pieces_);
   out.boolean(broken_);
@@ -168,8 +118,8 @@ std::unique_ptr<Link> RingLink::adopt(Decoder& in) {
   in.array(9);
   link->memory_ = SealedMemory::adopt(decode_descriptor(in));
   link->socket_ = PrivateFd(decode_descriptor(in));
-  link->decode_direction(in, link->out_);
-  link->decode_direction(in, link->in_);
+  link->out_.decode(in, link->memory_);
+  link->in_.decode(in, link->memory_);
   link->new_bulk_ = in.unsigned_integer();
   link->in_pieces_ = in.boolean();
   link->broken_ = in.boolean();
@@ -384,7 +334,7 @@ void RingLink::make_bulk(uint64_t bytes, const Deadline& deadline) {
     return;
   }
   new_bulk_ = send_packet_of(std::array{memory.fd()}, deadline);
-  map_bulk(out_, std::move(memory));
+  out_.map_bulk(std::move(memory));
 }
 
 uint64_t RingLink::send_packet_of(std::span<const int> fds, const Deadline& deadline) {
@@ -437,7 +387,7 @@ std::optional<Link::Incoming> RingLink::take_front() {
   if ((tag & kNewBulk) != 0) {
     std::vector<UniqueFd> fds = take_packet(number());
     if (fds.size() != 1) throw Invalid("a connection's second ring did not come");
-    map_bulk(in_, SealedMemory::adopt(std::move(fds.front())));
+    in_.map_bulk(SealedMemory::adopt(std::move(fds.front())));
   }
   const uint64_t packet = (tag & kPacket) != 0 ? number() : 0;
   front_in_bulk_ = (tag & kInBulk) != 0;

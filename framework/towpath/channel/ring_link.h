@@ -8,8 +8,7 @@
 #include "towpath/base/wake_fd.h"
 #include "towpath/channel/connection.h"
 #include "towpath/channel/link.h"
-#include "towpath/memory/mapping.h"
-#include "towpath/memory/ring.h"
+#include "towpath/channel/ring_direction.h"
 #include "towpath/memory/sealed_memory.h"
 
 namespace towpath {
@@ -19,9 +18,8 @@ namespace towpath {
 // of the peer's end, carries descriptors, and hands over the memory for large messages.
 //
 //   up to 32 KiB   in the ring
-//   up to 32 MiB   in one piece in a second ring, the bulk, which comes with the first such
-//   message;
-//                  the reader reads it there
+//   up to 32 MiB   in one piece in a second ring, the bulk, where the reader reads it; it comes
+//                  with the first such message
 //   above          in pieces through the bulk; the reader puts them together
 //
 // Sleeping costs two system calls a message, so a reader looks for a few microseconds first, as
@@ -48,29 +46,7 @@ class RingLink final : public Link {
   void interrupt() noexcept override;
 
  private:
-  // One direction, as this end sees it.
-  template <class Ring>
-  struct Direction {
-    int64_t place = -1;  // in the memory: 0 or 1
-    WakeFd message;
-    WakeFd room;
-    Mapping mapping;
-    Ring ring;
-    SealedMemory bulk_memory;
-    Mapping bulk_mapping;
-    Ring bulk;
-    uint64_t packets = 0;  // of descriptors, so far
-  };
-
   RingLink() = default;
-  template <class Ring>
-  void map(Direction<Ring>& direction);
-  template <class Ring>
-  void map_bulk(Direction<Ring>& direction, SealedMemory memory);
-  template <class Ring>
-  static void encode_direction(Encoder& out, const Direction<Ring>& direction);
-  template <class Ring>
-  void decode_direction(Decoder& in, Direction<Ring>& direction);
 
   enum class Woke { kEvent, kGone, kTimeout };
   Woke sleep(const WakeFd& event, const Deadline& deadline) const;
@@ -94,8 +70,8 @@ class RingLink final : public Link {
 
   SealedMemory memory_;
   PrivateFd socket_;
-  Direction<RingWriter> out_;
-  Direction<RingReader> in_;
+  RingDirection<RingWriter> out_;
+  RingDirection<RingReader> in_;
 
   // Sending.
   int64_t looked_at_ = 0;  // when the peer was last looked for
