@@ -5,6 +5,7 @@
 #include <fstream>
 #include <random>
 
+#include "random_text.h"
 #include "resident_memory.h"
 #include "sync/helpers.h"
 #include "towpath/channel/dealer.h"
@@ -100,12 +101,6 @@ class RightClients {
   Children children_;
   int last_ = 0;
 };
-
-std::string random_text(std::mt19937& random, size_t size) {
-  std::string text(size, '\0');
-  for (char& c : text) c = static_cast<char>(random());
-  return text;
-}
 
 }  // namespace
 

@@ -416,6 +416,29 @@ TEST_CASE("Listener: an accepted local connection can be given to a child") {
   REQUIRE(child.join(kSoon));
 }
 
+TEST_CASE("Listener: what is given to a child keeps the limit of its listener") {
+  const SocketFolder folder;
+  Listener listener(folder.address("listener"), {.max_message = 1'000});
+  Connection client;
+  Connection line =
+      accept_beside(listener, [&] { client = Client(listener.address(), {}, kSoon); });
+  Process child(
+      [](Connection given) {
+        if (given.recv_bytes(kSoon).size() != 1'000) std::exit(1);
+        try {
+          given.recv_bytes(kSoon);
+        } catch (const Invalid&) {
+          std::exit(7);
+        }
+      },
+      std::move(line));
+  child.start();
+  client.send_bytes(std::string(1'000, 'x'));
+  client.send_bytes(std::string(1'001, 'x'));
+  REQUIRE(child.join(kSoon));
+  CHECK(child.exitcode() == 7);
+}
+
 TEST_CASE("shared key: the proof is that of RFC 4231 and secrets differ by key and by purpose") {
   const auto hex = [](const std::string& bytes) {
     std::string text;

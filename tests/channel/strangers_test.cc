@@ -8,6 +8,7 @@
 #include <random>
 
 #include "helpers.h"
+#include "random_text.h"
 #include "towpath/channel/dealer.h"
 #include "towpath/channel/listener.h"
 #include "towpath/channel/local_socket.h"
@@ -48,12 +49,6 @@ UniqueFd stranger_at(const std::string& address) {
 // What it can't take any more is left out.
 void say(const UniqueFd& socket, const std::string& bytes) {
   (void)::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-}
-
-std::string random_text(std::mt19937& random, size_t size) {
-  std::string text(size, '\0');
-  for (char& c : text) c = static_cast<char>(random());
-  return text;
 }
 
 // ZMTP 3: signature, version, mechanism, role, filler.

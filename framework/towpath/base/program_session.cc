@@ -50,17 +50,17 @@ bool is_file_name(std::string_view text) {
 
 // The session's folder, which a keeper watches from its first moment on.
 SharedFolder enter_kept(const std::string& path, const ProcessHooks& hooks) {
-  std::optional<SharedFolder> folder(SharedFolder::enter(path));
-  if (!folder->made()) return std::move(*folder);
+  SharedFolder folder = SharedFolder::enter(path);
+  if (!folder.made()) return folder;
   try {
     hooks.keep_folder(path);
   } catch (...) {
     // The next one to try has to make it, too, and have it kept.
-    folder.reset();
+    { const SharedFolder ended = std::move(folder); }
     SharedFolder::remove_if_unused(path);
     throw;
   }
-  return std::move(*folder);
+  return folder;
 }
 
 }  // namespace

@@ -291,11 +291,9 @@ Connection Codec<Connection>::read(Decoder& in) {
 }
 
 std::pair<Connection, Connection> Pipe(bool duplex, Transport transport) {
-  const auto connected = [](auto ends) {
-    return std::pair(Connection(std::move(ends.first)), Connection(std::move(ends.second)));
-  };
-  return transport == Transport::kZeroMq ? connected(ZmqLink::make(duplex))
-                                         : connected(RingLink::make(duplex));
+  auto [first, second] =
+      transport == Transport::kZeroMq ? ZmqLink::make(duplex) : RingLink::make(duplex);
+  return {Connection(std::move(first)), Connection(std::move(second))};
 }
 
 }  // namespace towpath

@@ -1,7 +1,5 @@
 #include "towpath/channel/hub_queue.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "towpath/base/error.h"
@@ -127,9 +125,9 @@ bool HubQueue::sleep(Lock& lock, const char* what, const Deadline& deadline) {
   return in_time;
 }
 
-// The answer; its op is kHello when none came in time.
-HubRecord HubQueue::ask(Lock& lock, HubRecord question, const char* what,
-                        const Deadline& deadline) {
+// The answer; none came in time.
+std::optional<HubRecord> HubQueue::ask(Lock& lock, HubRecord question, const char* what,
+                                       const Deadline& deadline) {
   question.token = ++last_token_;
   const auto place = answers_.emplace(question.token, std::nullopt).first;
   struct Forget {
@@ -140,13 +138,12 @@ HubRecord HubQueue::ask(Lock& lock, HubRecord question, const char* what,
   say(question);
   while (!place->second && sleep(lock, what, deadline)) {
   }
-  return place->second.value_or(HubRecord{.op = HubOp::kHello});
+  return place->second;
 }
 
 // For calls that don't wait.
 HubRecord HubQueue::ask_at_once(Lock& lock, const HubRecord& question, const char* what) {
-  const HubRecord answer = ask(lock, question, what, Deadline(kAnswerTime));
-  if (answer.op != HubOp::kHello) return answer;
+  if (const auto answer = ask(lock, question, what, Deadline(kAnswerTime))) return *answer;
   throw Timeout(format("{}: {}: the hub (pid {}) has not answered in {} s: is it stopped?", what,
                        name(), client_->pid(), kAnswerTime / std::chrono::seconds(1)));
 }
@@ -284,11 +281,11 @@ void HubQueue::await_item(Lock& lock, Millis timeout) {
   const Waiting waiting(getters_);
   if (timeout <= Millis{0}) {
     told_getters_ = getters_ - 1;
-    const HubRecord answer = ask(lock, {.op = HubOp::kWant, .number = 1, .other = told_getters_},
-                                 "get", Deadline(kAnswerTime));
+    const auto answer = ask(lock, {.op = HubOp::kWant, .number = 1, .other = told_getters_}, "get",
+                            Deadline(kAnswerTime));
     if (!items_.empty()) return;
     // As the hub said it in one: what this process knows by now may be of another moment.
-    if (answer.flag != 0 && answer.number == 0)
+    if (answer && answer->flag != 0 && answer->number == 0)
       throw EndOfStream(format("get: {} was shut down, and is empty", name()));
     throw Empty(format("get: nothing is in {}", name()));
   }
@@ -347,10 +344,10 @@ bool HubQueue::poll(Millis timeout) {
   for (;;) {
     if (!items_.empty()) return true;
     const uint64_t tells = tells_;
-    const HubRecord status = ask(
-        lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenSomething}, "poll", patience);
-    if (status.op == HubOp::kHello) return !items_.empty();
-    if (status.number > 0 || status.flag != 0) return true;
+    const auto status = ask(lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenSomething},
+                            "poll", patience);
+    if (!status) return !items_.empty();
+    if (status->number > 0 || status->flag != 0) return true;
     while (tells == tells_ && items_.empty()) {
       if (!sleep(lock, "poll", deadline)) return !items_.empty();
     }
@@ -397,7 +394,7 @@ uint64_t HubQueue::size() {
 bool HubQueue::flush(Millis timeout) {
   if (opened_ == nullptr) return true;
   Lock lock = enter("flush");
-  return ask(lock, {.op = HubOp::kAskStatus}, "flush", Deadline(timeout)).op == HubOp::kStatus;
+  return ask(lock, {.op = HubOp::kAskStatus}, "flush", Deadline(timeout)).has_value();
 }
 
 void HubQueue::shut_down() {
@@ -422,10 +419,10 @@ bool HubQueue::join(Millis timeout) {
   const Deadline deadline(timeout), patience(std::max(timeout, kAnswerTime));
   for (;;) {
     const uint64_t tells = tells_;
-    const HubRecord status = ask(
-        lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenFinished}, "join", patience);
-    if (status.op == HubOp::kHello) return false;
-    if (status.other == 0) return true;
+    const auto status = ask(lock, {.op = HubOp::kAskStatus, .number = QueueBroker::kWhenFinished},
+                            "join", patience);
+    if (!status) return false;
+    if (status->other == 0) return true;
     while (tells == tells_) {
       if (!sleep(lock, "join", deadline)) return false;
     }

@@ -56,7 +56,8 @@ class HubQueue final : public QueueCore, private HubClient::User {
   // All below: with the client's mutex held.
   Lock enter(const char* what);
   void say(HubRecord record, std::string_view body = {});
-  HubRecord ask(Lock& lock, HubRecord question, const char* what, const Deadline& deadline);
+  std::optional<HubRecord> ask(Lock& lock, HubRecord question, const char* what,
+                               const Deadline& deadline);
   HubRecord ask_at_once(Lock& lock, const HubRecord& question, const char* what);
   bool sleep(Lock& lock, const char* what, const Deadline& deadline);
   void await_room(Lock& lock, Millis timeout);

@@ -327,7 +327,7 @@ std::optional<ItemSlots::Slot> ItemSlots::take_given_back() {
   const ShortLock lock(s.lock, [this] { repair(); });
   if (s.first_given_back == 0) return std::nullopt;
   const Slot slot = s.first_given_back - 1;
-  bytes(slot);  // can be read here, before it is taken
+  require_readable(slot);
   Place& it = place(slot);
   it.owner = this_process();
   it.life = kRead;

@@ -64,6 +64,8 @@ class ItemSlots {
   enum class From { kFree, kFreeOrNew };
   std::optional<Slot> acquire(uint64_t size, From from);
   char* bytes(Slot slot);
+  // Throws what bytes() would: before the item is taken.
+  void require_readable(Slot slot) { (void)bytes(slot); }
   uint64_t size(Slot slot);
   void queued(Slot slot);
   void not_queued(Slot slot);

@@ -38,8 +38,7 @@ struct ConnectOptions {
 // Waiting    Clients come in before they are accepted, locally as many as the system lets
 //            (net.core.somaxconn: 4096); over ZeroMQ a thread takes them in. So there is no backlog
 //            to choose.
-// Strangers  who says anything else than a Client does is turned away, and who says nothing for 5
-// s;
+// Strangers  who says anything else than a Client does is turned away, and who is silent for 5 s;
 //            others are let in meanwhile.
 // Source     Python's multiprocessing.connection.Listener; but a Client with a wrong key ends in an
 //            AuthenticationError there, not in accept(): a stranger can't stop a server.

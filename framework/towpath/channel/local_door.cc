@@ -98,8 +98,8 @@ class LocalDoor final : public Listener::Door {
         if (!speaks || !connection) ++refused_;
         return true;
       });
-      if (!ready.empty() && ready.front() == 0) let_one_near();
       if (connection) return connection;
+      if (!ready.empty() && ready.front() == 0) let_one_near();
     }
   }
 
@@ -159,8 +159,7 @@ class LocalDoor final : public Listener::Door {
     if (!answer.keyed && !key_.empty()) refuse(socket, "the listener wants a key");
     if (!same_secret(answer.proof, proof_of("client", key_, challenge.nonce, answer.nonce)))
       refuse(socket, "the key is wrong");
-    auto [mine, its] = RingLink::make(true);
-    mine->limit(max_message_);
+    auto [mine, its] = RingLink::make(true, max_message_);
     Entrance entrance;
     entrance.proof = proof_of("listener", key_, challenge.nonce, answer.nonce);
     OutgoingDescriptors descriptors;

@@ -130,10 +130,10 @@ class Queue {
   bool full() const { return core_("full").full(); }
   // True when a get() would not wait, also because it would throw EndOfStream.
   bool poll(Millis timeout = Millis{0}) const { return core_("poll").poll(timeout); }
-  // Readable while poll() is true, for a poll loop and wait(). Belongs to the queue. A loop of your
-  // own calls poll() some ten times a second besides, if this is true: what the killed leave does
-  // not show before. wait() does so.
+  // Readable while poll() is true, for a poll loop and wait(). Belongs to the queue.
   int fileno() const { return core_("fileno").fileno(); }
+  // True: a loop of your own calls poll() some ten times a second besides, because what the killed
+  // leave may not show in fileno(). wait() does so.
   bool looks_for_deaths() const { return core_("wait").looks_for_deaths(); }
 
   // This object lets go; other copies are as they were. Twice is once.

@@ -34,7 +34,7 @@ bool QueueBell::open(bool make) {
   return true;
 }
 
-bool QueueBell::is_open() noexcept {
+bool QueueBell::try_open() noexcept {
   try {
     return open(false);
   } catch (const std::exception&) {
@@ -63,8 +63,10 @@ void QueueBell::set(bool ringing) {
 }
 
 void QueueBell::remove() noexcept {
-  if (!watched() || !is_open()) return;
+  if (!watched() || !try_open()) return;
   if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) return;
+  // In this order: who makes another one finds no file only behind this.
+  s_.watched = 0;
   ::unlink(path_.c_str());
   ::flock(fd_.get(), LOCK_UN);  // a child of fork may have the same descriptor yet
 }

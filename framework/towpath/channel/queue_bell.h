@@ -47,7 +47,7 @@ class QueueBell {
   // Rings if `ready`, else is silent. Asked under the lock, so the last to ask is right.
   template <class Ready>
   void settle(Ready ready) noexcept {
-    if (!watched() || !is_open()) return;
+    if (!watched() || !try_open()) return;
     const ShortLock lock(s_.lock, [] {});
     set(ready());
   }
@@ -56,7 +56,7 @@ class QueueBell {
 
  private:
   bool open(bool make);
-  bool is_open() noexcept;
+  bool try_open() noexcept;
   void set(bool ringing);
 
   State& s_;

@@ -117,6 +117,8 @@ QueueCore::Loan::~Loan() {
   if (core_ != nullptr && own_ == nullptr) core_->take_back(place_);
 }
 
+void QueueCore::put_lent(uint32_t, Millis) { expect(false, "a place that was never lent is put"); }
+
 void QueueCore::Loan::put(Millis timeout) {
   if (core_ == nullptr) throw Invalid("put: this loan was put already, or moved from");
   if (own_ != nullptr) {

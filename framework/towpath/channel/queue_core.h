@@ -117,7 +117,7 @@ class QueueCore : public std::enable_shared_from_this<QueueCore> {
     std::byte* memory;
   };
   virtual std::optional<Lent> lend(uint64_t, Millis) { return std::nullopt; }
-  virtual void put_lent(uint32_t, Millis) {}
+  virtual void put_lent(uint32_t place, Millis timeout);
   // It was not put.
   virtual void take_back(uint32_t) noexcept {}
 };

@@ -12,11 +12,11 @@ namespace towpath {
 //            been heard, as ZeroMQ says that it is no more; then its queues take back what it had.
 // Queues     one ends when nobody has it open and the process that made it has let it go (its file
 //            is gone).
-// Bad input  a client that says what no client says is told why, and not heard any more; it is as
-// if
-//            it had ended. What has not said hello is not heard at all. The others go on.
-// Load       what has arrived is dealt with at once, and then each client is answered in one
-//            message: the more there is to do, the more a message holds.
+// Bad input  a client that says what no client says is told why, and not heard any more, as if it
+//            had ended. What has not said hello is not heard at all. The others go on.
+// Load       what has arrived is dealt with in rounds, of 1,000 messages or 64 MiB at most, and
+//            behind each every client is answered in one message: the more there is to do, the
+//            more a message holds.
 class QueueHub {
  public:
   explicit QueueHub(const std::string& address);

@@ -29,7 +29,7 @@ QueueMemory::QueueMemory(const Handle& queue, bool create) : path_(queue.path() 
   if (::ftruncate(fd_.get(), static_cast<off_t>(kAll)) == 0) return;
   const int error = errno;
   ::unlink(path_.c_str());
-  if (error == EFBIG) throw_file_limit(format("{}: addresses of", queue.name), kAll);
+  if (error == EFBIG) throw_file_limit(queue.name, kAll);
   throw SystemError(format("ftruncate({}, {})", path_, kAll), error);
 }
 

@@ -139,7 +139,7 @@ RecordStream::Got RecordStream::get(std::string& bytes, ItemSlots::Slot& slot) {
   s_.next_gets.store(gets + 1, std::memory_order_release);
   if (head.slot != 0) {
     slot = head.slot - 1;
-    slots_.bytes(slot);  // can be read here, before it is taken
+    slots_.require_readable(slot);
     slots_.take({slot, gets});
   } else {
     bytes.resize(head.size);

@@ -74,10 +74,12 @@ bool looking_may_pay() {
 
 // ── Making, giving away ──
 
-std::pair<std::unique_ptr<RingLink>, std::unique_ptr<RingLink>> RingLink::make(bool duplex) {
+std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> RingLink::make(bool duplex,
+                                                                       uint64_t first_reads_most) {
   std::unique_ptr<RingLink> first(new RingLink);
   std::unique_ptr<RingLink> second(new RingLink);
   auto [first_socket, second_socket] = packet_pair();
+  first->most_bytes_ = std::min(first_reads_most, kMaxConnectionMessage);
   first->socket_ = PrivateFd(std::move(first_socket));
   second->socket_ = PrivateFd(std::move(second_socket));
   first->memory_ = SealedMemory::create("towpath-connection", duplex ? 2 * kPlace : kPlace);
@@ -100,11 +102,12 @@ RingLink::~RingLink() = default;
 void RingLink::encode_end(Encoder& out) {
   out.array(2);
   encode(out, LinkKind::kRing);
-  out.array(9);
+  out.array(10);
   encode(out, Descriptor{memory_.fd()});
   encode(out, Descriptor{socket_.get()});
   out_.encode(out);
   in_.encode(out);
+  out.unsigned_integer(most_bytes_);
   out.unsigned_integer(new_bulk_);
   out.boolean(in_pieces_);
   out.boolean(broken_);
@@ -115,11 +118,12 @@ void RingLink::encode_end(Encoder& out) {
 
 std::unique_ptr<Link> RingLink::adopt(Decoder& in) {
   std::unique_ptr<RingLink> link(new RingLink);
-  in.array(9);
+  in.array(10);
   link->memory_ = SealedMemory::adopt(decode_descriptor(in));
   link->socket_ = PrivateFd(decode_descriptor(in));
   link->out_.decode(in, link->memory_);
   link->in_.decode(in, link->memory_);
+  link->most_bytes_ = in.unsigned_integer();
   link->new_bulk_ = in.unsigned_integer();
   link->in_pieces_ = in.boolean();
   link->broken_ = in.boolean();

@@ -27,11 +27,11 @@ namespace towpath {
 class RingLink final : public Link {
  public:
   // Two ends; simplex: the first receives.
-  static std::pair<std::unique_ptr<RingLink>, std::unique_ptr<RingLink>> make(bool duplex);
+  // The first reads no larger message than that: Invalid, then EndOfStream; wherever it is.
+  static std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> make(
+      bool duplex, uint64_t first_reads_most = kMaxConnectionMessage);
   static std::unique_ptr<Link> adopt(Decoder& in);
   ~RingLink() override;
-  // A larger message is not read: Invalid, then EndOfStream.
-  void limit(uint64_t most_bytes) { most_bytes_ = most_bytes; }
 
   bool sends() const override { return static_cast<bool>(out_.ring); }
   bool receives() const override { return static_cast<bool>(in_.ring); }

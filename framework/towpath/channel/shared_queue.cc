@@ -99,7 +99,7 @@ struct SharedQueue::State {
   HeldItems<ItemSlots::Taken> held;
   std::mutex mutex;
   uint32_t registered_in = 0;                // fork_generation() + 1
-  std::deque<ItemSlots::Taken> held_by_any;  // as it was seen last; what of it is so still is first
+  std::deque<ItemSlots::Taken> held_by_any;  // when last looked, in order; some are done since
 
   const std::string& name() const { return file.handle().name; }
 };
@@ -190,6 +190,7 @@ template <class Try>
 void SharedQueue::until_room(Millis timeout, Try attempt) {
   State& s = *state_;
   const char* reason = "";
+  if (attempt(reason)) return;
   Slices slices(timeout);
   bool slept = false;
   const auto leave = [&](bool more) {
@@ -214,25 +215,21 @@ void SharedQueue::until_room(Millis timeout, Try attempt) {
 void SharedQueue::put(std::string_view bytes, Millis timeout) {
   std::optional<uint32_t> slot;
   const Unused unused{state_->slots, slot};
-  const char* reason = "";
-  if (try_put(bytes, slot, reason)) return;
-  until_room(timeout, [&](const char*& why) { return try_put(bytes, slot, why); });
+  until_room(timeout, [&](const char*& reason) { return try_put(bytes, slot, reason); });
 }
 
 std::optional<QueueCore::Lent> SharedQueue::lend(uint64_t size, Millis timeout) {
   State& s = *state_;
   if (s.stream.ended()) throw_shut_down();
   if (!in_slot(size)) return std::nullopt;
-  std::optional<uint32_t> slot = slot_for(size);
+  std::optional<uint32_t> slot;
   const Unused unused{s.slots, slot};
-  if (!slot) {
-    until_room(timeout, [&](const char*& why) {
-      if (s.stream.ended()) throw_shut_down();
-      slot = slot_for(size);
-      why = kNoMemory;
-      return slot.has_value();
-    });
-  }
+  until_room(timeout, [&](const char*& reason) {
+    if (s.stream.ended()) throw_shut_down();
+    slot = slot_for(size);
+    reason = kNoMemory;
+    return slot.has_value();
+  });
   std::byte* const memory = reinterpret_cast<std::byte*>(s.slots.bytes(*slot));
   return Lent{*std::exchange(slot, std::nullopt), memory};
 }
@@ -241,9 +238,7 @@ void SharedQueue::put_lent(uint32_t place, Millis timeout) {
   if (!state_->slots.written_by_this_process(place))
     throw Invalid(format("put: {}: this loan is another process's", state_->name()));
   std::optional<uint32_t> slot = place;
-  const char* reason = "";
-  if (try_put({}, slot, reason)) return;
-  until_room(timeout, [&](const char*& why) { return try_put({}, slot, why); });
+  until_room(timeout, [&](const char*& reason) { return try_put({}, slot, reason); });
 }
 
 void SharedQueue::take_back(uint32_t place) noexcept {
@@ -453,10 +448,12 @@ bool SharedQueue::finish_any() {
   State& s = *state_;
   const std::lock_guard lock(s.mutex);
   const auto finish_seen = [&s] {
-    bool done = false;
-    for (; !done && !s.held_by_any.empty(); s.held_by_any.pop_front())
-      done = s.slots.finish(s.held_by_any.front());
-    return done;
+    while (!s.held_by_any.empty()) {
+      const ItemSlots::Taken first = s.held_by_any.front();
+      s.held_by_any.pop_front();
+      if (s.slots.finish(first)) return true;
+    }
+    return false;
   };
   bool done = false;
   s.stream.as_reader([&] {

@@ -38,7 +38,7 @@ class Waitable {
   }
 
   int fileno() const { return thing_ == nullptr ? fd_ : fileno_(thing_); }
-  // Given that fileno() is readable.
+  // Asked when fileno() is readable, and now and then of those that look for deaths.
   bool ready() const { return thing_ == nullptr || poll_(thing_); }
   // It is to be asked now and then though fileno() is not readable.
   bool looks_for_deaths() const { return looks_for_deaths_; }

@@ -1,6 +1,7 @@
 #include "towpath/memory/file_space.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -31,6 +32,11 @@ void throw_file_limit(std::string_view what, uint64_t size) {
       format("{}: {} bytes pass the limit on the size of files, which counts for shared memory, "
              "too: raise it with ulimit -f unlimited",
              what, size));
+}
+
+void require_file_limit(std::string_view what, uint64_t size) {
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) throw_file_limit(what, size);
 }
 
 }  // namespace towpath

@@ -12,5 +12,7 @@ int reserve_space(int fd, uint64_t at, uint64_t size);
 
 // Invalid: so many bytes pass the limit that this process has on the size of files.
 [[noreturn]] void throw_file_limit(std::string_view what, uint64_t size);
+// The same, before such a file is made, if they do.
+void require_file_limit(std::string_view what, uint64_t size);
 
 }  // namespace towpath

@@ -1,7 +1,6 @@
 #include "towpath/pool/engine.h"
 
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,6 +8,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/signal_mask.h"
+#include "towpath/memory/file_space.h"
 #include "towpath/pool/errors.h"
 #include "towpath/process/child_state.h"
 #include "towpath/process/this_process.h"
@@ -44,12 +44,12 @@ void terminate_all() noexcept {
       if (auto engine = each.lock()) engines.push_back(std::move(engine));
     }
   }
-  for (const auto& engine : engines) engine->finish_at_exit();
+  std::erase_if(engines, [](const auto& engine) { return !engine->own(); });
+  for (const auto& engine : engines) engine->ask_to_end();
   // A callback may be one that never returns, or the one that exits.
   const Deadline deadline(kExitPatience);
   for (const auto& engine : engines) {
-    if (engine->own() && !engine->on_own_thread() && engine->join(deadline.left()))
-      engine->finish();
+    if (!engine->on_own_thread() && engine->join(deadline.left())) engine->finish();
   }
 }
 
@@ -141,21 +141,13 @@ Engine::~Engine() {
   if (thread_.joinable()) thread_.detach();  // this is that thread, or a child of fork without it
 }
 
-void Engine::finish_at_exit() noexcept {
-  if (!own()) return;
-  const std::lock_guard lock(mutex_);
-  stop_ = std::max(stop_, Stop::kTerminate);
-  stopping_ = false;
-  wake_.signal();
-}
-
 void Engine::finish() {
   if (!own()) return;
   terminate();
   if (thread_.joinable() && !on_own_thread()) thread_.join();
 }
 
-const Engine* Engine::of_this_thread() { return own_engine; }
+bool Engine::on_own_thread() const { return own_engine == this; }
 
 void Engine::start() {
   terminate_at_exit(shared_from_this());
@@ -172,6 +164,12 @@ void Engine::require_own(const char* what) const {
   throw Invalid(
       format("{}: {} is of process {}, and this one was forked from it: make another pool", what,
              options_.name, owner_));
+}
+
+void Engine::refuse_vain_wait() const {
+  require_own("wait");
+  if (on_own_thread())
+    throw Invalid("a callback that waits for another task of its pool would wait for ever");
 }
 
 // ── From outside ──
@@ -194,6 +192,8 @@ void Engine::submit(Parcel parcel) {
                                  options_.name, parcel.arguments.size(),
                                  kMaxConnectionMessage - kMaxHead));
   }
+  if (parcel.arguments.size() > Member::kMaxInMessage)
+    require_file_limit(options_.name, parcel.arguments.size() + kMaxHead);
   std::unique_lock lock(mutex_);
   if (broken_) std::rethrow_exception(broken_);
   if (stop_ != Stop::kNo) {
@@ -206,13 +206,18 @@ void Engine::submit(Parcel parcel) {
   wake_.signal();
 }
 
+// Of a single task it is known who has it.
+bool Engine::may_have(const Member& member, const Receiver& receiver, uint64_t tasks) {
+  return tasks != 1 || member.id() == receiver.member_;
+}
+
 bool Engine::cancel(Receiver& receiver, uint64_t tasks) {
   require_own("cancel");
   const std::lock_guard lock(mutex_);
   if (ended_ || receiver.cancelled) return false;
   const bool single = tasks == 1;
   for (const auto& member : members_) {
-    if (!single || member->id() == receiver.member_) take_back(*member);
+    if (may_have(*member, receiver, tasks)) take_back(*member);
   }
   wake_.signal();
   const bool all_wait = single ? receiver.member_ == 0 : backlog_.tasks_of(receiver) == tasks;
@@ -221,12 +226,12 @@ bool Engine::cancel(Receiver& receiver, uint64_t tasks) {
   return true;
 }
 
-bool Engine::kill_running(Receiver& receiver) {
+bool Engine::kill_running(Receiver& receiver, uint64_t tasks) {
   require_own("kill");
   const std::lock_guard lock(mutex_);
   bool any = false;
   for (const auto& member : members_) {
-    if (member->doom != Member::Doom::kNone) continue;
+    if (member->doom != Member::Doom::kNone || !may_have(*member, receiver, tasks)) continue;
     // Nothing else begins meanwhile, so what is killed is its task, unless that has just ended.
     take_back(*member);
     if (!runs(*member, receiver)) continue;
@@ -243,6 +248,7 @@ bool Engine::kill_running(Receiver& receiver) {
 }
 
 bool Engine::is_running(const Receiver& receiver) const {
+  require_own("running");
   const std::lock_guard lock(mutex_);
   return std::ranges::any_of(members_, [&](const auto& member) { return runs(*member, receiver); });
 }
@@ -261,6 +267,7 @@ void Engine::resize(int workers) {
 }
 
 int Engine::workers() const {
+  require_own("workers");
   const std::lock_guard lock(mutex_);
   return target_;
 }
@@ -274,13 +281,15 @@ void Engine::close() {
 
 void Engine::terminate(bool hard) {
   if (!own()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = std::max(stop_, hard ? Stop::kKill : Stop::kTerminate);
-    stopping_ = false;
-    wake_.signal();
-  }
+  ask_to_end(hard);
   if (!on_own_thread()) join(kForever);
+}
+
+void Engine::ask_to_end(bool hard) noexcept {
+  const std::lock_guard lock(mutex_);
+  stop_ = std::max(stop_, hard ? Stop::kKill : Stop::kTerminate);
+  stopping_ = false;
+  wake_.signal();
 }
 
 void Engine::cancel_queued() {
@@ -314,11 +323,13 @@ bool Engine::join(Millis timeout) {
 }
 
 bool Engine::closed() const {
+  require_own("closed");
   const std::lock_guard lock(mutex_);
   return stop_ != Stop::kNo;
 }
 
 std::vector<Engine::WorkerInfo> Engine::members() const {
+  require_own("processes");
   const std::lock_guard lock(mutex_);
   std::vector<WorkerInfo> all;
   for (const auto& member : members_) {

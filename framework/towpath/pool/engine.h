@@ -54,11 +54,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void start();
   // terminate(), and the end of the thread.
   void finish();
-  // terminate(), without a wait for what callbacks do.
-  void finish_at_exit() noexcept;
   // Not that of the process this one was forked from.
-  bool own() const { return owner_ == ::getpid(); }
+  bool own() const { return generation_ == fork_generation(); }
   void require_own(const char* what) const;  // else Invalid
+  // Invalid where a wait for one of its tasks would be for ever: on its own thread, in a child of
+  // fork.
+  void refuse_vain_wait() const;
 
   const PoolOptions& options() const { return options_; }
   int workers() const;  // wanted
@@ -75,7 +76,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Drops all tasks of the receiver, which has so many. False: one of them runs, or is done.
   bool cancel(Receiver& receiver, uint64_t tasks);
   // Kills the workers that run its tasks, and fails those that wait, as Cancelled; true: there are.
-  bool kill_running(Receiver& receiver);
+  bool kill_running(Receiver& receiver, uint64_t tasks);
   bool is_running(const Receiver& receiver) const;
 
   void resize(int workers);
@@ -83,14 +84,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Fails what is queued and what runs, ends the workers, and waits for that: the pill to who is
   // idle, SIGTERM to who works, SIGKILL to who is left after kGrace. `hard`: SIGKILL at once.
   void terminate(bool hard = false);
+  // The same, and does not wait.
+  void ask_to_end(bool hard = false) noexcept;
   // Fails what is queued as Cancelled.
   void cancel_queued();
   // After close() or terminate(): waits for the end of all workers.
   bool join(Millis timeout);
   bool closed() const;
-  bool on_own_thread() const { return of_this_thread() == this; }
-  // The one whose thread this is.
-  static const Engine* of_this_thread();
+  bool on_own_thread() const;
 
   struct WorkerInfo {
     std::string name;
@@ -109,6 +110,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     std::string body;
   };
 
+  static bool may_have(const Member& member, const Receiver& receiver, uint64_t tasks);
   static bool runs(const Member& member, const Receiver& receiver);
 
   // The pool's thread, round by round (engine_loop.cc).
@@ -148,6 +150,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const WakeFd wake_ = WakeFd::create();
   std::thread thread_;
   const pid_t owner_ = ::getpid();
+  const uint32_t generation_ = fork_generation();
 
   std::atomic<uint64_t> next_task_{0};
   mutable std::mutex mutex_;
@@ -155,6 +158,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Backlog backlog_;
   std::deque<std::unique_ptr<Member>> members_;
   std::vector<Delivery> deliveries_;
+  // The pool's thread alone, from round to round: a round that fails loses none.
+  std::deque<Delivery> delivering_;
+  std::vector<Arrived> arrived_;
   uint64_t next_member_ = 1;
   int target_ = 0;
   int failed_starts_ = 0;

@@ -1,9 +1,9 @@
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <limits>
 
 #include "towpath/base/error.h"
@@ -212,8 +212,7 @@ void Engine::run() {
 }
 
 bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
-  std::vector<Arrived> arrived;
-  std::vector<Delivery> deliveries;
+  arrived_.clear();
   std::vector<uint64_t> ids;
   for (int i = 0; i < ready; ++i) {
     const uint64_t id = events[static_cast<size_t>(i)].data.u64;
@@ -225,13 +224,13 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
   }
   // Only this thread adds and removes members, so it may look for them without the lock.
   for (const auto& member : members_) {
-    if (std::ranges::find(ids, member->id()) != ids.end()) read(*member, arrived);
+    if (std::ranges::find(ids, member->id()) != ids.end()) read(*member, arrived_);
   }
   int timeout = -1;
   {
     std::unique_lock lock(mutex_);
     sleeps_ = false;
-    for (Arrived& each : arrived) handle(each);
+    for (Arrived& each : arrived_) handle(each);
     for (auto member = members_.begin(); member != members_.end();) {
       if (std::ranges::find(ids, (*member)->id()) != ids.end() &&
           !(*member)->process().is_alive()) {
@@ -246,11 +245,16 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
     start_missing(lock);
     dispatch();
     settle();
-    deliveries.swap(deliveries_);
+    std::ranges::move(deliveries_, std::back_inserter(delivering_));
+    deliveries_.clear();
     sleeps_ = true;  // what is submitted from here on is not seen before the next round
   }
   for (const auto& member : members_) member->flush();
-  for (Delivery& delivery : deliveries) delivery.deliver();
+  while (!delivering_.empty()) {
+    Delivery next = std::move(delivering_.front());
+    delivering_.pop_front();
+    next.deliver();
+  }
   {
     const std::lock_guard lock(mutex_);
     if (stop_ != Stop::kNo && members_.empty() && backlog_.empty() && deliveries_.empty()) {

@@ -91,9 +91,8 @@ void Engine::retire(Member& member) {
   take_back(member);
 }
 
-// SIGKILL, for a reason.
+// SIGKILL, for a reason; what it has not begun was taken back.
 void Engine::kill(Member& member, Member::Doom doom) {
-  take_back(member);
   if (member.doom == Member::Doom::kNone) member.doom = doom;
   member.life = Member::Life::kEnding;
   member.process().kill();

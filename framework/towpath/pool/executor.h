@@ -23,8 +23,8 @@ class Executor {
       : pool_(std::move(options), pool::Engine::Workers::kOnDemand) {}
   Executor(Executor&&) noexcept = default;
   Executor& operator=(Executor&& other) noexcept {
-    const Executor old(std::move(*this));
-    pool_ = std::move(other.pool_);
+    Executor taken(std::move(other));  // then ends what stood here
+    std::swap(pool_.engine_, taken.pool_.engine_);
     return *this;
   }
   ~Executor();

@@ -83,10 +83,7 @@ void FutureState::forget(uint64_t callback) {
 
 void FutureState::refuse_vain_wait() const {
   const auto engine = engine_.lock();
-  if (engine == nullptr || done()) return;
-  engine->require_own("wait");
-  if (engine->on_own_thread())
-    throw Invalid("a callback that waits for another task of its pool would wait for ever");
+  if (engine != nullptr && !done()) engine->refuse_vain_wait();
 }
 
 std::vector<std::exception_ptr> FutureState::callback_errors() const {
@@ -127,7 +124,7 @@ bool FutureState::cancel() {
 bool FutureState::kill() {
   if (cancel()) return true;
   const auto engine = engine_.lock();
-  return engine && !done() && engine->kill_running(*this);
+  return engine && !done() && engine->kill_running(*this, tasks_);
 }
 
 void FutureState::wait(Millis timeout) const {

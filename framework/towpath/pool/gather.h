@@ -22,7 +22,7 @@ class Gathering {
   Gathering(const Gathering&) = delete;
   ~Gathering();
   void watch(const std::shared_ptr<FutureState>& state, size_t index);
-  // The next index; false: none in time. Invalid on the thread of their pool.
+  // The next index; false: none in time. Invalid: see FutureState::refuse_vain_wait().
   bool next(const Deadline& deadline, size_t& index);
 
  private:

@@ -12,7 +12,6 @@ namespace {
 
 // A worker that reads has room; one that is stopped must not stop its pool.
 constexpr Millis kSendPatience{20};
-constexpr size_t kLarge = size_t{1} << 20;
 
 }  // namespace
 
@@ -83,7 +82,7 @@ void Member::send_pill() {
 }
 
 void Member::send(Outgoing& message) {
-  if (message.bytes.size() <= kLarge && !message.memory) {
+  if (message.bytes.size() <= kMaxInMessage && !message.memory) {
     connection_.send_bytes(message.bytes, kSendPatience);
     return;
   }
@@ -95,25 +94,25 @@ void Member::send(Outgoing& message) {
     message.memory = std::move(memory);
     message.bytes = {};
   }
-  connection_.send(LargeMessage{ToWorker::kLarge, {message.memory.fd()}}, kSendPatience);
+  connection_.send(LargeMessage{{message.memory.fd()}}, kSendPatience);
 }
 
-bool Member::flush() {
+void Member::flush() {
   try {
     while (!unsent_.empty()) {
       send(unsent_.front());
       unsent_.pop_front();
     }
+    refused_ = false;
   } catch (const Full&) {
-    return false;
+    // The next time.
   } catch (const Closed&) {
     unsent_.clear();  // its death is told by its sentinel
   } catch (const SystemError& error) {
     // No descriptors or memory are left for a large message: there may be, soon.
-    log(Level::kWarning, format("worker {}: tasks can't be sent yet: {}", name(), error.what()));
-    return false;
+    if (!std::exchange(refused_, true))
+      log(Level::kWarning, format("worker {}: tasks can't be sent yet: {}", name(), error.what()));
   }
-  return true;
 }
 
 void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<Delivery>& out) {

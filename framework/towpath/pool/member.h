@@ -18,6 +18,7 @@ namespace towpath::pool {
 // running) they ask under the engine's lock.
 class Member {
  public:
+  static constexpr size_t kMaxInMessage = size_t{1} << 20;  // larger ones take memory of their own
   enum class Life {
     kStarting,  // runs the initializer
     kReady,
@@ -50,8 +51,8 @@ class Member {
   void ship(std::deque<Parcel> pieces);
   void define(const Definition& definition);
   void send_pill();
-  // Sends what is queued, as far as there is room; false: something is left. Without the lock.
-  bool flush();
+  // Sends what is queued, as far as there is room. Without the lock.
+  void flush();
   bool has_unsent() const { return !unsent_.empty(); }
 
   // Results that came. Invalid: the worker is out of its mind.
@@ -110,6 +111,7 @@ class Member {
   uint32_t next_slot_ = 0;
   uint32_t next_number_ = 0;
   bool was_of_use_ = false;
+  bool refused_ = false;  // the system gives no memory or descriptor for what is queued
 };
 
 }  // namespace towpath::pool

@@ -17,8 +17,8 @@ Pool::Pool(PoolOptions options, pool::Engine::Workers workers)
 }
 Pool::Pool(Pool&&) noexcept = default;
 Pool& Pool::operator=(Pool&& other) noexcept {
-  const Pool old(std::move(*this));
-  engine_ = std::move(other.engine_);
+  Pool taken(std::move(other));  // then ends what stood here
+  std::swap(engine_, taken.engine_);
   return *this;
 }
 Pool::~Pool() {

@@ -156,9 +156,7 @@ std::optional<Stream::Outcomes> Stream::next(Millis timeout) {
     if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
     return std::nullopt;
   }
-  if (engine_->on_own_thread() && !inbox_->has(given_)) {
-    throw Invalid("a callback that waits for other tasks of its pool would wait for ever");
-  }
+  if (!inbox_->has(given_)) engine_->refuse_vain_wait();
   auto outcomes = inbox_->pop(given_, Deadline(std::min(timeout, deadline_.left())));
   if (!outcomes) throw Timeout("the next result is not there yet");
   given_ += outcomes->count;

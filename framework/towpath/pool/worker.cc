@@ -118,8 +118,6 @@ bool Worker::obey(std::string_view message) {
       return true;
     case ToWorker::kPill:
       return false;
-    case ToWorker::kLarge:
-      break;
   }
   throw Invalid("a pool's message is of no known kind");
 }

@@ -20,12 +20,12 @@
 
 namespace towpath::pool {
 
-enum class ToWorker : uint8_t { kDefine, kShipment, kPill, kLarge };
+enum class ToWorker : uint8_t { kDefine, kShipment, kPill };
 
+// Known by being an array: the others begin with a number.
 struct LargeMessage {
-  ToWorker kind = ToWorker::kLarge;
   Descriptor memory;  // all of it is the message
-  TOWPATH_FIELDS(kind, memory)
+  TOWPATH_FIELDS(memory)
 };
 
 struct Definition {

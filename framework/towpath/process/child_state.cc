@@ -1,6 +1,5 @@
 #include "towpath/process/child_state.h"
 
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "towpath/channel/wait.h"
 #include "towpath/process/child.h"
 #include "towpath/process/job.h"
+#include "towpath/process/signal_process.h"
 
 namespace towpath {
 
@@ -74,8 +74,7 @@ void ChildState::hear() {
 
 void ChildState::send_signal(int signal) {
   if (reaped_) return;
-  if (::syscall(SYS_pidfd_send_signal, started_.pidfd.get(), signal, nullptr, 0) != 0 &&
-      errno != ESRCH) {
+  if (!signal_process(started_.pidfd.get(), signal) && errno != ESRCH) {
     throw_errno(format("pidfd_send_signal({}, {})", started_.pid, signal));
   }
 }

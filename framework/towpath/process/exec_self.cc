@@ -20,6 +20,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/process_limit.h"
+#include "towpath/base/signal_mask.h"
 #include "towpath/process/subreaper.h"
 
 // The child of clone(CLONE_VM) runs in its parent's memory until it executes, on a stack of its
@@ -176,11 +177,10 @@ Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
   Plan plan{argv.data(),         environ, line, null.get(), stack.top(), ignored_by(role),
             serves_session(role)};
   // A handler that ran in the clone would run in this process's memory.
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  launch(plan, parenthood);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  {
+    const SignalsBlocked blocked;
+    launch(plan, parenthood);
+  }
   UniqueFd pidfd(plan.pidfd);
   if (plan.error != 0) {
     if (plan.pid > 0) ::waitpid(plan.pid, nullptr, 0);

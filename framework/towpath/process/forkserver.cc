@@ -20,6 +20,7 @@
 #include "towpath/channel/wait.h"
 #include "towpath/process/job.h"
 #include "towpath/process/remote_error.h"
+#include "towpath/process/signal_process.h"
 #include "towpath/process/threads.h"
 #include "towpath/process/title.h"
 
@@ -77,7 +78,7 @@ struct Forkserver::Server {
     if (owner != ::getpid()) return;
     line.reset();
     if (!wait_readable(pidfd.get(), kEndTimeout)) {
-      ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+      signal_process(pidfd.get(), SIGKILL);
     }
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {

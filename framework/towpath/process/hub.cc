@@ -1,6 +1,5 @@
 #include "towpath/process/hub.h"
 
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "towpath/message/codec.h"
 #include "towpath/process/code_address.h"
 #include "towpath/process/exec_self.h"
+#include "towpath/process/signal_process.h"
 #include "towpath/process/title.h"
 #include "towpath/sync/holder.h"
 
@@ -51,7 +51,7 @@ uint64_t start_hub(HubWork work, const std::string& address) {
         "the hub of this program's queues ended before it served any; its reason is above");
   }
   // It might begin yet, and nobody would know of it.
-  ::syscall(SYS_pidfd_send_signal, hub.pidfd.get(), SIGKILL, nullptr, 0);
+  signal_process(hub.pidfd.get(), SIGKILL);
   throw Closed(
       format("the hub of this program's queues (pid {}) did not begin to serve in {} s, and was "
              "killed: the machine has too much to do, or it was stopped",

@@ -24,10 +24,13 @@ constexpr Millis kReleaseTimeout{5'000};
 
 }  // namespace
 
-Keeper::Keeper(std::string folder) : folder_(std::move(folder)) {
-  if (folder_.empty() || folder_.front() != '/' || !is_own_folder(folder_)) {
+Keeper::Keeper(std::string folder) : Keeper(Session(std::move(folder))) {}
+
+Keeper::Keeper(Session session) : session_(std::move(session)) {
+  const std::string& folder = session_.folder();
+  if (folder.empty() || folder.front() != '/' || !is_own_folder(folder)) {
     throw Invalid(
-        format("Keeper: \"{}\" is not the absolute path of a folder of this user", folder_));
+        format("Keeper: \"{}\" is not the absolute path of a folder of this user", folder));
   }
   if (!program_remembered()) {
     throw Invalid("Keeper: towpath::init(argc, argv) must be the first statement of main");
@@ -36,18 +39,16 @@ Keeper::Keeper(std::string folder) : folder_(std::move(folder)) {
   line_ = PrivateFd(std::move(mine));
   // In the socket before the keeper exists: it learns the folder even if this process dies right
   // now.
-  send_packet(line_.get(), folder_);
+  send_packet(line_.get(), folder);
   Launched launched = exec_self(ExecRole::kKeeper, its.get(), Parenthood::kThread);
   pid_ = launched.pid;
   pidfd_ = PrivateFd(std::move(launched.pidfd));
 }
 
-Keeper::Keeper(Session session) : Keeper(session.folder()) { session_ = std::move(session); }
-
 Keeper::~Keeper() { release(); }
 
 void Keeper::release() noexcept {
-  if (session_) session_->leave();
+  session_.leave();
   if (!line_) return;
   line_.reset();
   if (!pidfd_) return;

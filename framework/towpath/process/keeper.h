@@ -1,5 +1,4 @@
 #pragma once
-#include <optional>
 #include <string>
 
 #include "towpath/base/private_fd.h"
@@ -25,11 +24,10 @@ class Keeper {
   // Has the folder removed as soon as nobody uses it, and waits for that some seconds at most.
   void release() noexcept;
   int pid() const { return pid_; }
-  const Session& session() const { return *session_; }  // that it was made with
+  const Session& session() const { return session_; }
 
  private:
-  std::optional<Session> session_;
-  std::string folder_;
+  Session session_;
   PrivateFd line_;
   PrivateFd pidfd_;
   int pid_ = 0;

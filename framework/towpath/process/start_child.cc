@@ -18,6 +18,7 @@
 #include "towpath/process/exec_self.h"
 #include "towpath/process/forkserver.h"
 #include "towpath/process/job.h"
+#include "towpath/process/signal_process.h"
 #include "towpath/process/subreaper.h"
 #include "towpath/process/this_process.h"
 #include "towpath/process/threads.h"
@@ -107,7 +108,7 @@ Start::~Start() {
     if (made_.pid != 0) ::waitpid(made_.pid, nullptr, 0);
     return;
   }
-  ::syscall(SYS_pidfd_send_signal, made_.pidfd.get(), SIGKILL, nullptr, 0);
+  signal_process(made_.pidfd.get(), SIGKILL);
   siginfo_t info{};
   while (::waitid(P_PIDFD, static_cast<id_t>(made_.pidfd.get()), &info, WEXITED) != 0 &&
          errno == EINTR) {

@@ -38,7 +38,7 @@ class ListProxy : public Proxy {
   // Before the index; beyond the end: there.
   void insert(int64_t index, const T& item) { call<void>("insert", index, item); }
   T pop(int64_t index = -1) { return call<T>("pop", index); }
-  void erase(int64_t index) { (void)pop(index); }
+  void erase(int64_t index) { call<void>("erase", index); }
   // The first that is equal. False: none.
   bool remove(const T& item) { return call<bool>("erase_first", item); }
   void clear() { call<void>("clear"); }

@@ -176,10 +176,11 @@ void ManagerClient::keep_for_transit(uint64_t object) { tell("keep", object); }
 
 // A short one over the lease.
 void ManagerClient::tell(std::string_view method, uint64_t object) {
-  const struct Behind {
+  // Behind the lock, which this outlives: what others dropped while it was held.
+  const struct SayDropped {
     ManagerClient& client;
-    ~Behind() { client.say_dropped(); }
-  } behind{*this};
+    ~SayDropped() { client.say_dropped(); }
+  } say_dropped_behind{*this};
   const std::lock_guard lock(lease_mutex_);
   if (ended_) throw_ended();
   try {

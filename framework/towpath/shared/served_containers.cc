@@ -266,6 +266,10 @@ class List final : public Referent {
     call.give(items_[at]);
     erase(call, at);
   }
+  void erase_at(Invocation& call) {
+    erase(call, index(call));
+    call.out.nil();
+  }
   void slice(Invocation& call) {
     const size_t from = clamped(call.take<int64_t>());
     const size_t to = std::max(from, clamped(call.take<int64_t>()));
@@ -399,6 +403,7 @@ const ObjectType& list_type() {
                                                             {"at", &List::at},
                                                             {"set", &List::set},
                                                             {"insert", &List::insert},
+                                                            {"erase", &List::erase_at},
                                                             {"pop", &List::pop},
                                                             {"slice", &List::slice},
                                                             {"erase_first", &List::erase_first},

@@ -21,7 +21,7 @@ class ServedLock : public Referent {
 
   // So many levels at once.
   Acquired acquire(HolderThread me, Millis timeout, Caller& caller, uint32_t depth = 1);
-  // The client did not say that it knows of that.
+  // Undoes an acquire() whose client never said that it has the answer.
   void not_taken(HolderThread me, uint32_t depth);
   void release(HolderThread me, const ClientProcess& client);
   bool held_by(HolderThread who);

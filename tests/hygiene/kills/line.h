@@ -40,7 +40,6 @@ class Line {
   void begin();
   Putter new_putter();
   void settle(const Putter& putter);
-  void settle_all();
 
   const char* const name_;
   const towpath::Transport transport_;
