@@ -93,8 +93,7 @@ TEST_CASE("Condition: notify takes those who came first") {
     threads.emplace_back([&, i] {
       const auto guard = condition.guard();
       ++count[0];
-      CHECK(condition.wait(kSoon));
-      order.push_back(i);
+      if (condition.wait(kSoon)) order.push_back(i);
     });
     await_waiting(condition, count, i + 1);
   }
