@@ -2,13 +2,12 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/file.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <thread>
 #include <utility>
 
+#include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
 
 namespace towpath::sqlite {
@@ -125,17 +124,14 @@ std::string Statement::text(int column) const {
 
 // flock and SQLite's own locks don't see each other.
 Turn::Turn(const std::string& path) : file_(open_for_turn(path)) {
-  while (::flock(file_.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) throw_errno(format("flock({})", path));
-  }
+  lock_file(file_, FileLock::kExclusive, path);
 }
 
 std::optional<Turn> Turn::try_take(const std::string& path, Millis patience) {
   constexpr Millis kPause{5};  // flock has no time-out of its own
   UniqueFd file = open_for_turn(path);
   for (const Deadline deadline(patience);;) {
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return Turn(std::move(file));
-    if (errno != EWOULDBLOCK) throw_errno(format("flock({})", path));
+    if (try_lock_file(file, FileLock::kExclusive, path)) return Turn(std::move(file));
     if (deadline.passed()) return std::nullopt;
     std::this_thread::sleep_for(std::min(kPause, deadline.left()));
   }

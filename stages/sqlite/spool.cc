@@ -1,7 +1,6 @@
 #include "stages/sqlite/spool.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <span>
 
 #include "towpath/base/error.h"
+#include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
 
 namespace towpath::sqlite {
@@ -67,7 +67,7 @@ void Spool::open(std::string_view position) {
   fd_.reset(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!fd_ && errno == ELOOP) throw Invalid(format("{} is a symbolic link: remove it", path_));
   if (!fd_) throw_errno(format("open({})", path_));
-  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!try_lock_file(fd_, FileLock::kExclusive, path_)) {
     throw Invalid(format("{} is in use: another process writes the same table", path_));
   }
   struct stat file {};

@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 
+#include "no_more_descriptors.h"
 #include "sync/helpers.h"
 #include "towpath/channel/queue.h"
 #include "transports.h"
@@ -45,12 +46,6 @@ class Limit {
   rlimit before_{};
 };
 
-// So many descriptors that none can be opened.
-rlim_t no_more_files() {
-  const UniqueFd lowest(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  return static_cast<rlim_t>(lowest.get());
-}
-
 template <class E, class Act>
 bool throws(Act act) {
   try {
@@ -66,7 +61,7 @@ void use_without_descriptors(Tasks queue, Numbers right) {
   const std::string large(size_t{520} << 20, 'x');
   queue.qsize();  // what is asked of the system once only is asked
   {
-    const Limit limit(RLIMIT_NOFILE, no_more_files());
+    const NoMoreDescriptors limit;
     right[0] = throws<SystemError>([&] { queue.get(kNow); });
     // Each takes memory, and gives it back.
     for (size_t i = 1; i < 3; ++i)

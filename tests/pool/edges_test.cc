@@ -239,14 +239,14 @@ TEST_CASE("Pool: imap behind close gives what was submitted and then Closed") {
 TEST_CASE("Pool: a chunk stays together in imap") {
   Pool pool(2);
   std::vector<int> pids;
-  for (const int pid : pool.stream<false>([](int) { return ::getpid(); },
-                                          std::views::iota(0, 1'000), {.chunk = 10})) {
+  for (const int pid : pool.stream<false>(
+           {.chunk = 10}, [](int) { return ::getpid(); }, std::views::iota(0, 1'000))) {
     pids.push_back(pid);
   }
   REQUIRE(pids.size() == 1'000);
   for (size_t i = 0; i < pids.size(); ++i) CHECK(pids[i] == pids[i / 10 * 10]);
   size_t count = 0;
-  for (const int64_t each : pool.stream<false>(square, numbers(10), {.chunk = size_t{1} << 32}))
+  for (const int64_t each : pool.stream<false>({.chunk = size_t{1} << 32}, square, numbers(10)))
     count += each >= 0;
   CHECK(count == 10);
 }

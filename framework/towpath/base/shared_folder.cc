@@ -1,7 +1,6 @@
 #include "towpath/base/shared_folder.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <system_error>
 
 #include "towpath/base/error.h"
+#include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
 
 namespace towpath {
@@ -17,9 +17,10 @@ namespace {
 
 constexpr std::string_view kGone = ".gone-";
 
+std::string alive_in(const std::string& folder) { return folder + "/.alive"; }
+
 // Not open when the folder is not there.
-UniqueFd open_alive(const std::string& folder) {
-  const std::string path = folder + "/.alive";
+UniqueFd open_alive(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd && errno != ENOENT) throw_errno(format("open({})", path));
   // Never one of the standard streams, which others write to.
@@ -27,28 +28,16 @@ UniqueFd open_alive(const std::string& folder) {
   return fd;
 }
 
-// False: another holds it, and `how` does not wait.
-bool lock(const UniqueFd& alive, int how) {
-  while (::flock(alive.get(), how) != 0) {
-    if (errno == EWOULDBLOCK) return false;
-    if (errno != EINTR) throw_errno("flock(.alive)");
-  }
-  return true;
-}
+enum class Wait { kNo, kYes };
 
-bool is_in_place(const UniqueFd& alive, const std::string& folder) {
-  struct stat here {};
-  struct stat there {};
-  return ::fstat(alive.get(), &here) == 0 && ::lstat((folder + "/.alive").c_str(), &there) == 0 &&
-         here.st_dev == there.st_dev && here.st_ino == there.st_ino;
-}
-
-bool remove(const std::string& path, int how) {
+bool remove(const std::string& path, Wait wait) {
+  const std::string alive_path = alive_in(path);
   while (is_own_folder(path)) {
-    const UniqueFd alive = open_alive(path);
+    const UniqueFd alive = open_alive(alive_path);
     if (!alive) break;
-    if (!lock(alive, how)) return false;
-    if (!is_in_place(alive, path)) continue;
+    if (wait == Wait::kYes) lock_file(alive, FileLock::kExclusive, alive_path);
+    if (wait == Wait::kNo && !try_lock_file(alive, FileLock::kExclusive, alive_path)) return false;
+    if (!is_in_place(alive, alive_path)) continue;
     // Moved first: who enters from now on makes a new one, which this removal can't touch.
     const std::filesystem::path folder(path);
     struct stat status {};
@@ -78,24 +67,23 @@ bool is_private_folder(const std::string& path) {
 }
 
 SharedFolder SharedFolder::enter(const std::string& path) {
+  const std::string alive_path = alive_in(path);
   for (;;) {
     const bool made = ::mkdir(path.c_str(), 0700) == 0;
     if (!made && errno != EEXIST) throw_errno(format("mkdir({}, 0700)", path));
-    UniqueFd alive = open_alive(path);
+    UniqueFd alive = open_alive(alive_path);
     if (!alive) continue;  // removed meanwhile
-    lock(alive, LOCK_SH);
-    if (!is_in_place(alive, path)) continue;
+    lock_file(alive, FileLock::kShared, alive_path);
+    if (!is_in_place(alive, alive_path)) continue;
     if (!is_private_folder(path))
       throw Invalid(format("{} is not a folder that belongs to this user alone", path));
     return {path, std::move(alive), made};
   }
 }
 
-bool SharedFolder::remove_if_unused(const std::string& path) {
-  return remove(path, LOCK_EX | LOCK_NB);
-}
+bool SharedFolder::remove_if_unused(const std::string& path) { return remove(path, Wait::kNo); }
 
-void SharedFolder::remove_when_unused(const std::string& path) { remove(path, LOCK_EX); }
+void SharedFolder::remove_when_unused(const std::string& path) { remove(path, Wait::kYes); }
 
 bool SharedFolder::is_being_removed(std::string_view name) { return name.starts_with(kGone); }
 

@@ -1,13 +1,13 @@
 #include "towpath/channel/hub_place.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "towpath/base/error.h"
+#include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
 #include "towpath/base/process_hooks.h"
 #include "towpath/base/program_session.h"
@@ -21,9 +21,7 @@ struct Register {
   Register() : path(program_session().folder() + "/hub") {
     fd.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) throw_errno(format("open({})", path));
-    while (::flock(fd.get(), LOCK_EX) != 0) {
-      if (errno != EINTR) throw_errno(format("flock({})", path));
-    }
+    lock_file(fd, FileLock::kExclusive, path);
   }
   HubPlace read() const {
     HubPlace place;

@@ -1,7 +1,6 @@
 #include "towpath/channel/local_socket.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +11,7 @@
 #include <cstring>
 
 #include "towpath/base/error.h"
+#include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
 
 namespace towpath {
@@ -42,23 +42,13 @@ class PathLock {
     do {
       fd_.reset(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
       if (!fd_) throw_errno(format("open({})", path_));
-      while (::flock(fd_.get(), LOCK_EX) != 0) {
-        if (errno != EINTR) throw_errno(format("flock({})", path_));
-      }
-    } while (!is_in_place());
+      lock_file(fd_, FileLock::kExclusive, path_);
+    } while (!is_in_place(fd_, path_));  // its holder has removed it meanwhile
   }
   PathLock(const PathLock&) = delete;
   ~PathLock() { ::unlink(path_.c_str()); }
 
  private:
-  // Not when its holder has removed it meanwhile.
-  bool is_in_place() const {
-    struct stat mine {};
-    struct stat there {};
-    return ::fstat(fd_.get(), &mine) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
-           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
-  }
-
   const std::string path_;
   UniqueFd fd_;
 };

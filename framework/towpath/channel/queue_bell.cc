@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "towpath/base/error.h"
+#include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
 
 namespace towpath {
@@ -24,12 +25,8 @@ bool QueueBell::open(bool make) {
         throw_errno(format("mkfifo({})", path_));
       continue;
     }
-    while (::flock(fd.get(), LOCK_SH) != 0) {
-      if (errno != EINTR) throw_errno(format("flock({})", path_));
-    }
-    struct stat status {};
-    if (::fstat(fd.get(), &status) != 0) throw_errno(format("fstat({})", path_));
-    if (status.st_nlink > 0) fd_ = std::move(fd);  // else it was removed meanwhile
+    lock_file(fd, FileLock::kShared, path_);
+    if (is_in_place(fd, path_)) fd_ = std::move(fd);  // else it was removed meanwhile
   }
   return true;
 }
@@ -64,7 +61,7 @@ void QueueBell::set(bool ringing) {
 
 void QueueBell::remove() noexcept {
   if (!watched() || !try_open()) return;
-  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) return;
+  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) return;  // somebody watches, or it stays
   // In this order: who makes another one finds no file only behind this.
   s_.watched = 0;
   ::unlink(path_.c_str());

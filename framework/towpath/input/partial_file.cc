@@ -1,12 +1,12 @@
 #include "towpath/input/partial_file.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 
 #include "towpath/base/error.h"
+#include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
 #include "towpath/base/write_all.h"
 
@@ -54,9 +54,8 @@ void PartialFile::open(uint64_t position) {
   }
   if (!fd_) throw_errno(format("open({})", partial_));
   // The lock ends with this process, however it ends.
-  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!try_lock_file(fd_, FileLock::kExclusive, partial_)) {
     fd_.reset();
-    if (errno != EWOULDBLOCK) throw_errno(format("flock({})", partial_));
     throw Invalid(format("{} is being written by another process", partial_));
   }
   if (::fstat(fd_.get(), &status) != 0) throw_errno(format("fstat({})", partial_));

@@ -56,10 +56,9 @@ class Executor {
   template <Target F, std::ranges::input_range... In>
   requires(sizeof...(In) > 0) auto map(const MapOptions& options, F function, In&&... inputs)
       -> Results<pool::ResultOfTarget<F>> {
-    return {pool_.engine_, pool::Signature<F>::code(+function),
-            pool::puller<false>(function, std::forward<In>(inputs)...),
-            pool::Stream::Limits{
-                .chunk = options.chunk, .ahead = options.buffer, .timeout = options.timeout}};
+    return pool_.stream<false>(
+        {.chunk = options.chunk, .ahead = options.buffer, .timeout = options.timeout}, function,
+        std::forward<In>(inputs)...);
   }
 
   // No more tasks. cancel_futures: what has not begun is Cancelled. wait: until all is done.

@@ -164,21 +164,21 @@ class Pool {
   // outlive the results.
   template <Target F, std::ranges::input_range In>
   auto imap(F function, In&& input, size_t ahead = 0) -> Results<pool::ResultOfTarget<F>> {
-    return stream<false>(function, std::forward<In>(input), {.ahead = ahead});
+    return stream<false>({.ahead = ahead}, function, std::forward<In>(input));
   }
   // The same, each as soon as it is there.
   template <Target F, std::ranges::input_range In>
   auto imap_unordered(F function, In&& input, size_t ahead = 0)
       -> Results<pool::ResultOfTarget<F>> {
-    return stream<false>(function, std::forward<In>(input),
-                         {.ahead = ahead, .order = pool::Order::kCompletion});
+    return stream<false>({.ahead = ahead, .order = pool::Order::kCompletion}, function,
+                         std::forward<In>(input));
   }
   // With all limits, for what stands above.
-  template <bool kStar, Target F, std::ranges::input_range In>
-  auto stream(F function, In&& input, const pool::Stream::Limits& limits)
+  template <bool kStar, Target F, std::ranges::input_range... In>
+  auto stream(const pool::Stream::Limits& limits, F function, In&&... inputs)
       -> Results<pool::ResultOfTarget<F>> {
     return {engine_, pool::Signature<F>::code(+function),
-            pool::puller<kStar>(function, std::forward<In>(input)), limits};
+            pool::puller<kStar>(function, std::forward<In>(inputs)...), limits};
   }
 
   const std::string& name() const;

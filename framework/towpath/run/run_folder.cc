@@ -1,7 +1,6 @@
 #include "towpath/run/run_folder.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <filesystem>
 
 #include "towpath/base/error.h"
+#include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
 
 namespace towpath {
@@ -41,7 +41,7 @@ RunFolder RunFolder::create(const std::string& base, std::string_view pipeline) 
   const std::string lock = folder.file("run.lock");
   folder.lock_.reset(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!folder.lock_) throw_errno(format("open({})", lock));
-  if (::flock(folder.lock_.get(), LOCK_EX | LOCK_NB) != 0) throw_errno(format("flock({})", lock));
+  lock_file(folder.lock_, FileLock::kExclusive, lock);
   return folder;
 }
 
