@@ -231,13 +231,24 @@ def library_goals(group):
         if peer:
             values = [mine / theirs[column] for mine, theirs in zip(values, figures[peer])]
         median = statistics.median(values)
-        met = goal is None or (median >= goal if relation == ">=" else median <= goal)
+        met = None if goal is None else median >= goal if relation == ">=" else median <= goal
         wanted = "" if goal is None else f"{relation} {goal}"
         rows.append(f"| {ours} | {peer or 'the figure itself'} | {spread(values, '.3g')} | {wanted} | "
-                    f"{'' if goal is None else 'yes' if met else '**no**'} |")
+                    f"{'' if met is None else 'yes' if met else '**no**'} |")
     if not rows:
         return []
     return ["| Towpath | ÷ its peer | ratio (least–most) | goal | met |", "|---|---|---|---|---|", *rows, ""]
+
+
+def steadiness():
+    """Of each family of cases that differ by a number only: its slowest ÷ its fastest member."""
+    families = {}
+    for label, runs in json.loads((BENCH / "result-L.json").read_text()).items():
+        if runs:
+            families.setdefault(re.sub(r"\d+", "N", label), []).append(
+                statistics.median(row[0] for row in runs))
+    rows = [f"| {family} | {len(values)} | {min(values) / max(values):.2f} |" for family, values in families.items()]
+    return ["| N from least to most | cases | slowest ÷ fastest |", "|---|---|---|", *rows, ""]
 
 
 def library(rounds):
@@ -259,6 +270,8 @@ def library(rounds):
         figures = rows[0].count(" | ") - 2 if rows else 0
         lines += [f"### {title}, {rounds} rounds in turn", "",
                   "| case | command |" + " figure |" * figures + " runs |", "|---" * (figures + 3) + "|", *rows, "", *library_goals(group)]
+        if group == "L":
+            lines += steadiness()
     return lines, True
 
 

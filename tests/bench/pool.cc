@@ -1,7 +1,8 @@
 // A Pool (of two workers unless said) and trivial tasks (x * x), measured as the peers' pypool.py
 // measures Python's; prints tasks/s (of start: ms). usage: pool MODE [COUNT [CHUNK [WORKERS]]]
 //   map           Pool.map over COUNT integers, in chunks of CHUNK (0: measured)
-//   imap          walked to the end; also prints the growth of this process in MiB
+//   imap          walked to the end; also prints by how many MiB this process and the workers
+//                 grew together, from the tenth of the results on
 //   unordered     imap_unordered
 //   apply_async   one future a task
 //   submit        the same through an Executor
@@ -27,11 +28,18 @@ using towpath::Pool;
 
 int64_t square(int64_t x) { return x * x; }
 
-double resident_mib() {
-  std::ifstream file("/proc/self/statm");
+double resident_mib(const std::string& process) {
+  std::ifstream file("/proc/" + process + "/statm");
   double size = 0, resident = 0;
   file >> size >> resident;
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+// Of this process and the workers.
+double resident_mib(const Pool& pool) {
+  double all = resident_mib("self");
+  for (const auto& worker : pool.processes()) all += resident_mib(std::to_string(worker.pid));
+  return all;
 }
 
 uint64_t sum_of_squares(int64_t count) {
@@ -64,15 +72,21 @@ int main(int argc, char** argv) {
   executor.submit(square, 1).get();
   executor.submit(square, 2).get();
   uint64_t sum = 0;
-  const double before = resident_mib();
+  double before = 0;
+  const auto walk = [&](auto results) {
+    int64_t walked = 0;
+    for (const int64_t each : results) {
+      sum += static_cast<uint64_t>(each);
+      if (++walked == count / 10) before = resident_mib(pool);
+    }
+  };
   const auto begin = now();
   if (mode == "map") {
     for (const int64_t each : pool.map(square, input, chunk)) sum += static_cast<uint64_t>(each);
   } else if (mode == "imap") {
-    for (const int64_t each : pool.imap(square, input)) sum += static_cast<uint64_t>(each);
+    walk(pool.imap(square, input));
   } else if (mode == "unordered") {
-    for (const int64_t each : pool.imap_unordered(square, input))
-      sum += static_cast<uint64_t>(each);
+    walk(pool.imap_unordered(square, input));
   } else {
     std::vector<towpath::Future<int64_t>> futures;
     for (const int64_t i : input) {
@@ -87,7 +101,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (mode == "imap" || mode == "unordered") {
-    std::printf("%.0f %.1f\n", static_cast<double>(count) / seconds, resident_mib() - before);
+    std::printf("%.0f %.1f\n", static_cast<double>(count) / seconds, resident_mib(pool) - before);
   } else {
     std::printf("%.0f\n", static_cast<double>(count) / seconds);
   }
