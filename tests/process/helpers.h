@@ -7,7 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -63,7 +63,9 @@ inline bool await_ready(const PipeEnds& ready) {
 
 inline std::string file_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::ostringstream text;
+  text << in.rdbuf();  // of a process that ends meanwhile: what there was
+  return text.str();
 }
 
 // A folder of its own for one test, removed behind it.
