@@ -207,7 +207,7 @@ TEST_CASE("Pool: in a child of fork every use is Invalid and its end is nothing"
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 6);
-  CHECK(await([&] { return unfinished.running(); }));
+  CHECK(soon([&] { return unfinished.running(); }));
 }
 
 TEST_CASE("Pool: one that is assigned to ends as by its destructor") {
