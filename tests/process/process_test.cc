@@ -331,6 +331,33 @@ TEST_CASE("Process: the destructor joins and ends a daemon") {
   }
 }
 
+TEST_CASE("Process: it is a daemon only if its Options say so, also a daemon's child") {
+  const auto is_daemon = [](bool wanted) {
+    if (current_process().daemon() != wanted) throw std::runtime_error("it is not as it was told");
+    Process unsaid([] { std::exit(current_process().daemon() ? 1 : 5); });
+    if (unsaid.daemon()) throw std::runtime_error("a daemon's child was made one");
+    unsaid.start();
+    unsaid.join();
+    if (unsaid.exitcode() != 5) throw std::runtime_error("a daemon's child is one");
+  };
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process unsaid(Options{.method = method}, is_daemon, false);
+    Process no(Options{.daemon = false, .method = method}, is_daemon, false);
+    Process yes(Options{.daemon = true, .method = method}, is_daemon, true);
+    CHECK_FALSE(unsaid.daemon());
+    CHECK_FALSE(no.daemon());
+    CHECK(yes.daemon());
+    for (Process* const process : {&unsaid, &no, &yes}) {
+      process->start();
+      CHECK(active_children().at(0).daemon() == process->daemon());
+      REQUIRE(process->join(kSoon));
+      CHECK(process->error().value_or("none") == "none");
+      CHECK(process->daemon() == (process == &yes));
+    }
+  }
+}
+
 TEST_CASE("Process: a Descriptor arrives open and owned by the child") {
   for (const Method method : methods()) {
     CAPTURE(method_name(method));

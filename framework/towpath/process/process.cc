@@ -98,7 +98,7 @@ void Process::close() {
 }
 
 const std::string& Process::name() const { return state_->options.name; }
-bool Process::daemon() const { return state_->options.daemon.value_or(false); }
+bool Process::daemon() const { return state_->options.daemon; }
 
 bool Process::is_alive() const {
   if (!state_->child) return false;

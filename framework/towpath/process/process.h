@@ -14,33 +14,38 @@ namespace towpath {
 
 // A function that runs in an operating-system process of its own.
 //
+// Target     a function of the program or of a shared library that it has loaded; see target.h.
 // Arguments  are encoded when the Process is made, and arrive as equal values. A Descriptor among
 //            them arrives as an open descriptor. Locks, queues and shared memory among them live
 //            at least as long as this object, so that the child finds them.
 // Child      stdin is /dev/null; stdout, stderr and working directory are the parent's. It ignores
 //            SIGINT (Ctrl-C reaches the whole group, and the parent decides) and, as after init,
 //            SIGXFSZ; other signals have their default action. By kForkserver and kSpawn it has no
-//            other descriptor of the parent's.
+//            other descriptor of the parent's. Its environment is the parent's, and Options.env;
+//            by kForkserver it is that of the forkserver's beginning: what the parent sets after
+//            its first child does not get there.
 // Ending     when the target returns, by exit(0), so atexit hooks of the child run; by exit(1)
 //            after an uncaught exception: its text, and the file and line of each frame of the
-//            throw, go to stderr, its text to error(). By kFork, hooks that the parent had set do
-//            not run.
+//            throw (names or places, where the program was stripped of them), go to stderr, its
+//            text to error(). By kFork, hooks that the parent had set do not run.
 // Its threads  as in any C++ program: exit() waits for a std::jthread that is static, and the
 //            target's own end with its variables, so these finish (Python's non-daemon threads). A
 //            detached thread is stopped in its midst (Python's daemon threads); a joinable
 //            std::thread that is destroyed, and an exception that leaves a thread, end the process
 //            by SIGABRT.
 // Deaths     when the parent ends in any way, the kernel kills the child, and so all below it;
-//            unless Options.outlives_parent.
+//            unless Options.outlives_parent. To the kernel the parent is its main thread: a main
+//            that leaves by pthread_exit(), while other threads go on, loses its children then.
 // Destructor joins; a daemon is terminated. Where destructors don't run, at exit(), the same is
 //            done, and the log tells whom exit waits for.
 // Processes  one: in a child of fork, whose child it is not, all but name and daemon is Invalid.
 // Threads    one object, one thread; but terminate, kill, interrupt may be called beside a join,
 //            and all of Child's.
 // Source     Python's multiprocessing.Process. join says whether the process ended. A daemon may
-//            have children: they die with it. Name and daemon are fixed by the Options, so nobody
-//            can set them too late. There is no authkey here: a child begins with its parent's
-//            (program_key()), and may set its own by current_process().
+//            have children: they die with it, and are daemons only if their Options say so. Name
+//            and daemon are fixed by the Options, so nobody can set them too late. There is no
+//            authkey here: a child begins with its parent's (program_key()), and may set its own by
+//            current_process().
 class Process {
  public:
   template <class F, class... A>

@@ -62,7 +62,7 @@ Parcel pack(const Options& options, const Call& call) {
   job.parent = ::getpid();
   job.parent_name = current_process().name();
   job.name = options.name;
-  job.daemon = options.daemon.value_or(false);
+  job.daemon = options.daemon;
   job.outlives_parent = options.outlives_parent;
   job.session = program_session_id();
   job.key = program_key().bytes();
@@ -189,7 +189,7 @@ void Start::by_exec(const Parcel& parcel) {
 }
 
 void Start::by_fork(Parcel parcel, Call& call) {
-  if (const size_t threads = count_threads(); threads > 1) {
+  if (const size_t threads = count_threads_that_stay(); threads > 1) {
     throw Unsupported(
         format("process {}: fork in a process with {} threads: a lock held by another thread would "
                "stay locked in "

@@ -2,7 +2,15 @@
 
 #include <filesystem>
 
+#include "towpath/base/clock.h"
+#include "towpath/channel/wait.h"
+
 namespace towpath {
+namespace {
+
+constexpr Millis kLeaving{20};
+
+}  // namespace
 
 size_t count_threads() {
   size_t threads = 0;
@@ -13,6 +21,15 @@ size_t count_threads() {
   --threads;  // ThreadSanitizer's own, which it makes anew in a child
 #endif
   return threads;
+}
+
+size_t count_threads_that_stay() {
+  const Deadline deadline(kLeaving);
+  for (;;) {
+    const size_t threads = count_threads();
+    if (threads == 1 || deadline.passed()) return threads;
+    wait_readable(-1, Millis{1});
+  }
 }
 
 }  // namespace towpath
