@@ -29,8 +29,8 @@ OWNERS = {
     "msgpack": {"message"},
     "yaml-cpp": {"config"},
     "sqlite": {"run"},
-    "dlopen": {"plugin"},
-    "dlfcn": {"plugin", "process"},  # process: dlsym, to call the __cxa_throw that its own stands before
+    "dlopen": {"plugin", "process"},  # process: a library that holds a child's target
+    "dlfcn": {"plugin", "process"},  # process: also dlsym, to call the __cxa_throw that its own stands before
     "backtrace": {"process"},
     "fork/exec": {"process"},
     "fmt": {"base"},

@@ -1,60 +1,21 @@
 #include "towpath/process/code_address.h"
 
-#include <elf.h>
 #include <link.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <cstring>
+#include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/process/load_module.h"
+#include "towpath/process/module_stamp.h"
 
 namespace towpath {
 namespace {
-
-size_t aligned4(size_t size) { return (size + 3) & ~size_t{3}; }
-
-// The GNU build-id among the notes of one segment, as hexadecimal text.
-std::string build_id_in(const char* notes, size_t size) {
-  while (size >= sizeof(ElfW(Nhdr))) {
-    ElfW(Nhdr) head;
-    std::memcpy(&head, notes, sizeof head);
-    const size_t name_size = aligned4(head.n_namesz);
-    const size_t whole = sizeof head + name_size + aligned4(head.n_descsz);
-    if (whole > size) break;
-    if (head.n_type == NT_GNU_BUILD_ID && head.n_namesz == 4 &&
-        std::memcmp(notes + sizeof head, "GNU", 4) == 0) {
-      std::string text = "build-id ";
-      const char* id = notes + sizeof head + name_size;
-      for (size_t i = 0; i < head.n_descsz; ++i) {
-        text += format("{:02x}", static_cast<unsigned char>(id[i]));
-      }
-      return text;
-    }
-    notes += whole;
-    size -= whole;
-  }
-  return {};
-}
-
-std::string stamp_of(const dl_phdr_info& module) {
-  for (int i = 0; i < module.dlpi_phnum; ++i) {
-    const ElfW(Phdr)& segment = module.dlpi_phdr[i];
-    if (segment.p_type != PT_NOTE) continue;
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader tells addresses as numbers.
-    std::string id = build_id_in(reinterpret_cast<const char*>(module.dlpi_addr + segment.p_vaddr),
-                                 segment.p_memsz);
-    if (!id.empty()) return id;
-  }
-  struct stat file {};
-  const char* path = module.dlpi_name[0] == '\0' ? "/proc/self/exe" : module.dlpi_name;
-  if (::stat(path, &file) != 0) return {};
-  return format("file {}:{}:{}.{}:{}", file.st_dev, file.st_ino, file.st_mtim.tv_sec,
-                file.st_mtim.tv_nsec, file.st_size);
-}
 
 bool covers(const dl_phdr_info& module, uintptr_t address) {
   const auto segments = std::span(module.dlpi_phdr, module.dlpi_phnum);
@@ -74,6 +35,28 @@ void visit_modules(const std::function<bool(const dl_phdr_info&)>& visit) {
       const_cast<void*>(static_cast<const void*>(&visit)));
 }
 
+// The loader keeps a path as dlopen was given it: another process may be in another folder.
+std::string path_of(const dl_phdr_info& module) {
+  const std::string_view name = module.dlpi_name;
+  if (name.starts_with('/') || name.find('/') == name.npos) return std::string(name);
+  std::error_code failed;
+  const auto whole = std::filesystem::absolute(name, failed).lexically_normal();
+  return failed ? std::string(name) : whole.string();
+}
+
+bool has_other_build(const CodeAddress& address) {
+  bool found = false;
+  visit_modules([&](const dl_phdr_info& module) {
+    found = path_of(module) == address.module && stamp_of(module) != address.stamp;
+    return found;
+  });
+  return found;
+}
+
+[[noreturn]] void throw_replaced(const std::string& module) {
+  throw Invalid(format("{} was replaced while the program ran: start the program again", module));
+}
+
 }  // namespace
 
 CodeAddress locate_code(const void* address) {
@@ -81,7 +64,7 @@ CodeAddress locate_code(const void* address) {
   std::optional<CodeAddress> found;
   visit_modules([&](const dl_phdr_info& module) {
     if (!covers(module, wanted)) return false;
-    found = CodeAddress{module.dlpi_name, stamp_of(module), wanted - module.dlpi_addr};
+    found = CodeAddress{path_of(module), stamp_of(module), wanted - module.dlpi_addr};
     return true;
   });
   if (!found)
@@ -89,27 +72,48 @@ CodeAddress locate_code(const void* address) {
   return *std::move(found);
 }
 
-void* resolve_code(const CodeAddress& address) {
+void* find_code(const CodeAddress& address) {
   uintptr_t found = 0;
-  bool other_build = false;
+  if (address.stamp.empty()) return nullptr;
   visit_modules([&](const dl_phdr_info& module) {
-    if (stamp_of(module) != address.stamp) {
-      other_build |= address.module == module.dlpi_name;
-      return false;
-    }
-    if (covers(module, module.dlpi_addr + address.offset))
+    if (stamp_of(module) == address.stamp && covers(module, module.dlpi_addr + address.offset))
       found = module.dlpi_addr + address.offset;
     return found != 0;
   });
-  if (found != 0) {
-    return reinterpret_cast<void*>(found);  // NOLINT(performance-no-int-to-ptr): as above
-  }
+  return reinterpret_cast<void*>(found);  // NOLINT(performance-no-int-to-ptr): as the loader has it
+}
+
+void* resolve_code(const CodeAddress& address) {
+  if (void* const found = find_code(address)) return found;
   const std::string module = address.module.empty() ? "the executable" : address.module;
-  if (other_build) {
-    throw Invalid(format("{} was replaced while the program ran: start the program again", module));
+  if (has_other_build(address)) throw_replaced(module);
+  std::string why;
+  if (address.module.starts_with('/')) {
+    const std::string stamp = stamp_of_file(address.module);
+    if (!stamp.empty() && stamp != address.stamp) throw_replaced(module);
+    try {
+      load_module(address.module);
+    } catch (const Invalid& error) {
+      why = format(" ({})", error.what());
+    }
+    if (void* const found = find_code(address)) return found;
   }
-  throw Invalid(format(
-      "{} holds the target but is not loaded in the child: link the program with it", module));
+  throw Invalid(
+      format("{} holds the target but is not loaded in the child{}: leave the file where the "
+             "parent loaded it, or link the program with it",
+             module, why));
+}
+
+const std::string& program_stamp() {
+  static const std::string stamp = [] {
+    std::string of_executable;
+    visit_modules([&](const dl_phdr_info& module) {
+      of_executable = stamp_of(module);
+      return true;  // the executable comes first
+    });
+    return of_executable;
+  }();
+  return stamp;
 }
 
 }  // namespace towpath

@@ -17,7 +17,15 @@ struct CodeAddress {
 };
 
 CodeAddress locate_code(const void* address);
-// Invalid when no module loaded here bears the stamp.
+
+// The place here, of a process of this program that may be told what to run: a library that this
+// one has not loaded is loaded, if its file is still the same. Invalid: it is not, or is gone.
 void* resolve_code(const CodeAddress& address);
+
+// The same of what is loaded; null: it is not.
+void* find_code(const CodeAddress& address);
+
+// Tells this program's executable from others.
+const std::string& program_stamp();
 
 }  // namespace towpath

@@ -13,6 +13,11 @@
 #include "towpath/message/outgoing_names.h"
 
 // What a child shall run, in a form that crosses exec: a function, its arguments as MessagePack.
+//
+// The function is sent as its place in a file: the program's, or that of a shared library, linked
+// or opened with dlopen. A child that has not loaded that library loads it, from the same path, if
+// the file is still the same build; otherwise its error says that it was replaced, or is gone.
+// Another program knows nothing of this one's functions: its processes call objects of a Manager.
 
 namespace towpath {
 

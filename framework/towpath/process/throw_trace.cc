@@ -124,15 +124,13 @@ Lines lines_of_frame(const CodeAddress& frame) {
       ::backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
   Lines lines;
   const std::string module = frame.module.empty() ? "the executable" : frame.module;
-  try {
-    const auto place = reinterpret_cast<uintptr_t>(resolve_code(frame));
+  // None: a library that is loaded there and not here.
+  if (const auto place = reinterpret_cast<uintptr_t>(find_code(frame)); place != 0) {
     ::backtrace_pcinfo(state, place, &add_line, &ignore_error, &lines);
     // A module without debug information: the function's name at least.
     if (lines.text.empty() && !lines.ended) {
       ::backtrace_syminfo(state, place, &add_symbol, &ignore_error, &lines);
     }
-  } catch (const Invalid&) {
-    // A library that is loaded there and not here.
   }
   if (lines.text.empty() && !lines.ended) {
     lines.text = format("  at {} + {:#x}", module, frame.offset);

@@ -1,0 +1,99 @@
+// Targets in shared libraries that the program opens while it runs.
+#include <dlfcn.h>
+
+#include <catch2/catch.hpp>
+
+#include "helpers.h"
+
+using namespace towpath;
+
+namespace {
+
+using Target = void (*)(int);
+
+// The library of that name, built beside this program, as a file of the test's own.
+std::string copy_library(const std::string& name, const std::string& to) {
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  // A file that is mapped must not change beneath it: the new one comes under the same name.
+  std::filesystem::remove(to);
+  std::filesystem::copy_file(folder / name, to);
+  return to;
+}
+
+class Library {
+ public:
+  explicit Library(const std::string& path) : handle_(::dlopen(path.c_str(), RTLD_NOW)) {
+    if (handle_ == nullptr) throw std::runtime_error(::dlerror());
+  }
+  Library(const Library&) = delete;
+  ~Library() { ::dlclose(handle_); }
+  Target target() const { return reinterpret_cast<Target>(::dlsym(handle_, "exit_with")); }
+
+ private:
+  void* handle_;
+};
+
+std::string error_of(Method method, Target target) {
+  PipeEnds hidden;
+  Process process(Options{.method = method, .stderr_fd = hidden.write.get()}, target, 5);
+  process.start();
+  REQUIRE(process.join(kSoon));
+  CHECK(process.exitcode() == 1);
+  return process.error().value_or("none");
+}
+
+}  // namespace
+
+TEST_CASE("Target: a child loads the library that its parent has opened") {
+  const TestFolder folder;
+  const Library library(copy_library("libprocess_target.so", folder.path() + "/target.so"));
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process(Options{.method = method}, library.target(), 5);
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+    CHECK(process.exitcode() == 12);
+  }
+}
+
+TEST_CASE("Target: a library by a relative path is found from another folder") {
+  const TestFolder folder;
+  copy_library("libprocess_target.so", folder.path() + "/target.so");
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  {
+    const Library library("./target.so");
+    std::filesystem::create_directory("below");
+    Process process(library.target(), 5);
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.exitcode() == 12);
+  }
+  std::filesystem::current_path(before);
+}
+
+TEST_CASE("Target: a library that was rebuilt meanwhile is not run and the error says so") {
+  const TestFolder folder;
+  const std::string path = copy_library("libprocess_target.so", folder.path() + "/target.so");
+  const Library library(path);
+  copy_library("libprocess_other_target.so", path);
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    CHECK_THAT(error_of(method, library.target()),
+               Catch::Contains(path + " was replaced while the program ran: start the program"));
+  }
+}
+
+TEST_CASE("Target: a library whose file is gone is named in the error") {
+  const TestFolder folder;
+  const std::string path = copy_library("libprocess_target.so", folder.path() + "/target.so");
+  const Library library(path);
+  std::filesystem::remove(path);
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    CHECK_THAT(error_of(method, library.target()),
+               Catch::Contains(path + " holds the target but is not loaded in the child") &&
+                   Catch::Contains("No such file") && Catch::Contains("link the program with it"));
+  }
+}
