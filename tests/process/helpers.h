@@ -1,10 +1,12 @@
 #pragma once
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -66,6 +68,24 @@ inline std::string file_text(const std::string& path) {
   std::ostringstream text;
   text << in.rdbuf();  // of a process that ends meanwhile: what there was
   return text.str();
+}
+
+// What a program that was built beside this one says, and its exit code.
+struct Outcome {
+  std::string text;
+  int code = 0;
+};
+inline Outcome run_program(const std::string& name, const std::string& arguments) {
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  FILE* const out =
+      ::popen((folder / name).string().append(" " + arguments + " 2>&1").c_str(), "r");
+  if (out == nullptr) towpath::throw_errno("popen");
+  Outcome outcome;
+  for (int c = std::fgetc(out); c != EOF; c = std::fgetc(out)) {
+    outcome.text += static_cast<char>(c);
+  }
+  outcome.code = WEXITSTATUS(::pclose(out));
+  return outcome;
 }
 
 // A folder of its own for one test, removed behind it.

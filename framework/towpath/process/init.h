@@ -14,6 +14,9 @@ namespace towpath {
 //           ends the program before main with the reason: make them in main, and pass them on.
 // Signals   SIGXFSZ is ignored from here on, in children, too: memory that passes `ulimit -f` is an
 //           error of the call that wants it, not a death.
+// Static    a program that is linked statically (CMake's towpath_static) has all of the library but
+//           what goes over ZeroMQ: TCP, and what asks for Transport::kZeroMq, are Unsupported
+//           there, and so are targets in shared libraries.
 // Source    Python's `if __name__ == "__main__"` and freeze_support() in one: a program that is
 //           linked statically or stripped needs nothing else.
 void init(int argc, char** argv);

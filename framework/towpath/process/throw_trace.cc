@@ -1,9 +1,9 @@
 #include "towpath/process/throw_trace.h"
 
 #include <cxxabi.h>
-#include <dlfcn.h>
 #include <unwind.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
@@ -37,7 +37,7 @@ namespace towpath {
 namespace {
 
 constexpr size_t kMaxFrames = 32;
-constexpr size_t kOwnFrames = 2;  // record() and __cxa_throw
+constexpr size_t kOwnFrames = 2;  // record_throw() and __cxa_throw
 
 // The last throw of a thread that records. Plain data: the hook runs while an exception is under
 // way, perhaps for want of memory.
@@ -68,17 +68,6 @@ _Unwind_Reason_Code add_frame(_Unwind_Context* context, void*) {
   // A return address is behind the call, which may be another line.
   if (place != 0) last.at[last.frames++] = before_instruction != 0 ? place : place - 1;
   return _URC_NO_REASON;
-}
-
-// Neither inlined nor left before its end, so that the number of frames between it and the throw is
-// known.
-__attribute__((noinline)) void record(const void* object, const std::type_info* type) {
-  last.object = object;
-  last.type = type;
-  last.skip = kOwnFrames;
-  last.frames = 0;
-  _Unwind_Backtrace(&add_frame, nullptr);
-  asm volatile("");
 }
 
 void ignore_error(void*, const char*, int) {}
@@ -140,6 +129,18 @@ Lines lines_of_frame(const CodeAddress& frame) {
 
 }  // namespace
 
+// Neither inlined nor left before its end, so that the number of frames between it and the throw is
+// known.
+__attribute__((noinline)) void record_throw(const void* object, const std::type_info* type) {
+  if (last.within == nullptr) return;
+  last.object = object;
+  last.type = type;
+  last.skip = kOwnFrames;
+  last.frames = 0;
+  _Unwind_Backtrace(&add_frame, nullptr);
+  asm volatile("");
+}
+
 RecordThrows::RecordThrows() : outer_(last.within) {
   last.within = this;
   last.type = nullptr;
@@ -185,17 +186,3 @@ std::string lines_of(const std::vector<CodeAddress>& frames) {
 }
 
 }  // namespace towpath
-
-// Stands, by its name for the linker, before libstdc++'s, which it calls. Weak: in a program that
-// is linked statically as a whole libstdc++'s own is taken, and there are no traces.
-extern "C" void towpath_cxa_throw(void* object, std::type_info* type,
-                                  void (*destroy)(void*)) __asm__("__cxa_throw")
-    __attribute__((weak, noreturn));
-
-void towpath_cxa_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
-  using Throw = void (*)(void*, std::type_info*, void (*)(void*));
-  static const auto next = reinterpret_cast<Throw>(::dlsym(RTLD_NEXT, "__cxa_throw"));
-  if (towpath::last.within != nullptr) towpath::record(object, type);
-  next(object, type, destroy);
-  __builtin_unreachable();
-}

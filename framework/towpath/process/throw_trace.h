@@ -23,6 +23,10 @@ class RecordThrows {
   const void* outer_;
 };
 
+// What stands before __cxa_throw calls this first: throw_hook.cc in a program with shared
+// libraries, static/throw_hook.cc in one without.
+void record_throw(const void* object, const std::type_info* type);
+
 // The frames of the throw of this exception (its most derived object; null: whichever was of that
 // type), innermost first. None if this thread did not record it.
 std::vector<CodeAddress> throw_frames(const void* exception, const std::type_info& type);
