@@ -249,6 +249,29 @@ TEST_CASE("Manager: over TCP with a key it serves other programs by name") {
   CHECK(trusting.make<Counter>(1).call<&Counter::add>(1) == 2);
 }
 
+TEST_CASE("Manager: another program needs the key and learns where exceptions were thrown") {
+  const std::string key = "a-long-and-random-secret";
+  ManagerOptions options{.name = "Remote", .address = "tcp://127.0.0.1:0", .connect = {.key = key}};
+  options.type<Counter>("Counter");
+  Manager manager(options);
+  auto jobs = manager.queue<std::string>();
+  manager.publish("jobs", jobs);
+  const Outcome outcome = run_program("shared_other_program", manager.address() + " " + key);
+  CHECK(outcome.code == 0);
+  const std::string in = "in Remote (pid " + std::to_string(manager.pid()) + ")\n";
+  CHECK_THAT(outcome.text,
+             Catch::StartsWith("a wrong key is refused\na wrong key is refused\ncounted 42\n"
+                               "caught broken\nstd::runtime_error: broken\n" +
+                               in + "  at "));
+  const auto odd = outcome.text.find("\n(anonymous namespace)::OwnError: \n" + in);
+  REQUIRE(odd != std::string::npos);
+  CHECK_THAT(outcome.text.substr(0, odd),
+             Catch::Contains("  at fail (") && Catch::EndsWith("manager_test.cc:43)"));
+  CHECK_THAT(outcome.text.substr(odd),
+             Catch::Contains("  at fail_oddly (") && Catch::EndsWith("manager_test.cc:44)\n"));
+  CHECK(jobs.get(kSoon) == "from afar");
+}
+
 TEST_CASE("ManagerServer: a process serves its own objects until it is stopped") {
   ManagerServer server({.name = "Here"});
   Manager here = server.manager();

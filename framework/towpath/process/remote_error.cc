@@ -153,14 +153,18 @@ RemoteTrace trace_of_current_exception() {
   return trace;
 }
 
+void show_frames(RemoteTrace& trace) {
+  if (trace.trace.empty()) trace.trace = lines_of(trace.frames);
+  trace.frames.clear();
+}
+
 std::exception_ptr exception_of(RemoteTrace trace) {
   static const auto names = [] {
     std::array<std::string, std::tuple_size_v<std::decay_t<decltype(known_types())>>> all;
     for (size_t i = 0; i < all.size(); ++i) all[i] = type_name(*known_types()[i].type);
     return all;
   }();
-  if (trace.trace.empty()) trace.trace = lines_of(trace.frames);
-  trace.frames.clear();
+  show_frames(trace);
   for (size_t i = 0; i < names.size(); ++i) {
     if (names[i] == trace.type) return known_types()[i].make(std::move(trace));
   }

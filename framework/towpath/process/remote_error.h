@@ -20,8 +20,8 @@ struct RemoteTrace {
   int64_t task = -1;       // its number, -1: none
   int64_t code = 0;        // of a std::system_error; errno of a SystemError
   std::string category{};  // of a std::system_error
-  // Where it was thrown, as it travels: exception_of() makes `trace` of it, so that not every
-  // worker needs the program's debug information.
+  // Where it was thrown, as it travels within a program: exception_of() makes `trace` of it, so
+  // that not every worker needs the program's debug information.
   std::vector<CodeAddress> frames{};
   TOWPATH_FIELDS(type, message, trace, worker, task, code, category, frames)
 };
@@ -45,6 +45,10 @@ const RemoteTrace* remote_of(const std::exception& error);
 // The exception being handled (call it in a catch block), as data. `worker` and `task` are the
 // caller's to fill in; an exception that has come from another process keeps its own.
 RemoteTrace trace_of_current_exception();
+
+// Makes `trace` of `frames` now: for a receiver that runs another program, to which an address in
+// this one's code says nothing. exception_of() does it for the others.
+void show_frames(RemoteTrace& trace);
 
 // The data as an exception again.
 std::exception_ptr exception_of(RemoteTrace trace);

@@ -81,26 +81,37 @@ std::string demangled(const char* name) {
 
 struct Lines {
   std::string text;
+  size_t wanted = 0;   // of the text: up to the last frame that is not the standard library's
   bool ended = false;  // the rest is how the process came to run the function
 };
+
+// What Towpath calls functions by: a task of a pool, a child's target, a manager's method or
+// update. In the debug information of what is local to a file a name is as the compiler shows it.
+constexpr std::array kCallers{"towpath4pool6invoke", "towpath4call5thunk",
+                              "towpath7managed8MethodOf", "towpath::managed::MethodOf",
+                              "towpath7managed12update_thunk"};
+// Or has nothing of its surroundings.
+constexpr std::array kCallersFiles{"towpath/process/target.h", "towpath/shared/exposes.h",
+                                   "towpath/shared/remote_update.h"};
 
 int add_line(void* data, uintptr_t, const char* file, int line, const char* function) {
   auto& lines = *static_cast<Lines*>(data);
   if (function == nullptr) return 0;
   const std::string_view name(function);
-  for (const char* own : {"towpath4pool6invoke", "towpath4call5thunk"}) {
-    if (name.find(own) != name.npos) lines.ended = true;
-  }
-  // What is local to a file has no such name in the debug information.
-  if (file != nullptr && std::string_view(file).ends_with("towpath/process/target.h")) {
+  const std::string_view in(file == nullptr ? "" : file);
+  const auto is_in = [&in](const char* own) { return in.ends_with(own); };
+  const auto is_named = [&name](const char* own) { return name.find(own) != name.npos; };
+  if (std::ranges::any_of(kCallers, is_named) || std::ranges::any_of(kCallersFiles, is_in)) {
     lines.ended = true;
+    lines.text.resize(lines.wanted);  // without std::apply and its kin
+    return 1;
   }
-  if (lines.ended) return 1;
   // A sanitizer's stands before ours.
   if (name.starts_with("__interceptor") || name.starts_with("__cxa_throw")) return 0;
   if (!lines.text.empty()) lines.text += "\n";
   lines.text += "  at " + demangled(function);
   if (file != nullptr) lines.text += format(" ({}:{})", file, line);
+  if (in.find("/include/c++/") == in.npos) lines.wanted = lines.text.size();
   return 0;
 }
 

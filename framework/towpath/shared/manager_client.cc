@@ -104,7 +104,8 @@ std::unique_ptr<ManagerClient::Line> ManagerClient::connect(bool lease, Millis t
   options.transport = where_.transport;
   auto line = std::make_unique<Line>();
   line->connection = Client(where_.address, options, deadline.left());
-  line->connection.send(Hello{kVersion, id_, where_.instance, lease}, deadline.left());
+  line->connection.send(Hello{kVersion, id_, where_.instance, lease, program_stamp()},
+                        deadline.left());
   try {
     Connection::Received reply = line->connection.receive(deadline.left());
     Decoder in(reply.bytes());

@@ -22,7 +22,7 @@
 
 namespace towpath::managed {
 
-inline constexpr int64_t kVersion = 1;
+inline constexpr int64_t kVersion = 2;
 inline constexpr uint64_t kManager = 0;  // the object that is the manager itself
 
 // How to reach a server.
@@ -56,7 +56,8 @@ struct Hello {
   uint64_t client = 0;    // of the process, by chance
   uint64_t instance = 0;  // of the server that it means; 0: any
   bool lease = false;
-  TOWPATH_FIELDS(version, client, instance, lease)
+  std::string program{};  // program_stamp(): who runs another gets traces as text
+  TOWPATH_FIELDS(version, client, instance, lease, program)
 };
 
 struct Welcome {

@@ -123,6 +123,7 @@ class ObjectServer::Line final : public Caller {
   void greet() {
     try {
       const auto hello = connection_.recv<Hello>(kGreeting);
+      same_program_ = !hello.program.empty() && hello.program == program_stamp();
       if (hello.version != kVersion)
         throw Unsupported(format("{} is of another version of Towpath", server_.options_.name));
       if (hello.instance != 0 && hello.instance != instance()) {
@@ -148,6 +149,7 @@ class ObjectServer::Line final : public Caller {
     RemoteTrace trace = trace_of_current_exception();
     if (trace.worker.empty())
       trace.worker = format("{} (pid {})", server_.options_.name, ::getpid());
+    if (!same_program_) show_frames(trace);
     connection_.send_bytes(reply_of(Reply::kThrew, to_bytes(trace)));
   }
 
@@ -197,6 +199,7 @@ class ObjectServer::Line final : public Caller {
   Connection connection_;
   std::shared_ptr<ClientProcess> process_;
   bool lease_ = false;
+  bool same_program_ = false;
   std::atomic<bool> greeted_ = false;
 };
 
