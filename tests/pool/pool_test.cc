@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "helpers.h"
+#include "towpath/process/forkserver.h"
 
 using namespace towpath;
 
@@ -368,18 +369,26 @@ TEST_CASE("Pool: a worker's libraries are told of its share of the cores") {
   };
   ::unsetenv("OMP_NUM_THREADS");
   ::unsetenv("OPENBLAS_NUM_THREADS");
-  ::setenv("MKL_NUM_THREADS", "17", 1);
   const std::string share = std::to_string(std::max(1, cores_of_pools() / 2));
-  // By spawn: the forkserver has the environment of its beginning.
-  Pool pool(
-      PoolOptions{.workers = 2, .method = Method::kSpawn, .env = {{"OPENBLAS_NUM_THREADS", "18"}}});
-  CHECK(pool.apply(told, "OMP_NUM_THREADS") == share);
-  CHECK(pool.apply(told, "TOWPATH_CORES") == share);
-  CHECK(pool.apply(told, "MKL_NUM_THREADS") == "17");
-  CHECK(pool.apply(told, "OPENBLAS_NUM_THREADS") == "18");
-  ::unsetenv("MKL_NUM_THREADS");
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    Forkserver::of_this_process().warm_up();  // it has the environment of its beginning
+    ::setenv("MKL_NUM_THREADS", "17", 1);
+    Pool pool(PoolOptions{.workers = 2, .method = method, .env = {{"OPENBLAS_NUM_THREADS", "18"}}});
+    CHECK(pool.apply(told, "OMP_NUM_THREADS") == share);
+    CHECK(pool.apply(told, "TOWPATH_CORES") == share);
+    CHECK(pool.apply(told, "MKL_NUM_THREADS") == "17");
+    CHECK(pool.apply(told, "OPENBLAS_NUM_THREADS") == "18");
+    ::unsetenv("MKL_NUM_THREADS");
+  }
   Pool one(1);
   CHECK(one.apply(told, "OMP_NUM_THREADS") == std::to_string(cores_of_pools()));
+  // What a worker was given is no wish of the user's: of it its own pools have their shares.
+  const auto told_below = [](int workers) {
+    Pool inner(workers);
+    return inner.apply([] { return std::string(std::getenv("OMP_NUM_THREADS")); });
+  };
+  CHECK(one.apply(told_below, cores_of_pools()) == "1");
 }
 
 TEST_CASE("Pool: a task that makes pools of itself without end is stopped") {

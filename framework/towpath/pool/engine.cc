@@ -119,8 +119,13 @@ std::unique_ptr<Member> Engine::make_member(int of_workers) {
   const std::string share = std::to_string(std::max(1, cores_ / std::max(1, of_workers)));
   options.env.emplace_back("TOWPATH_CORES", share);
   options.env.emplace_back("TOWPATH_POOL_DEPTH", std::to_string(depth() + 1));
+  // Those that are set, too: a forkserver, and so its child, may know nothing of it. Where this
+  // process is a worker itself, what it was given is no wish of the user's.
+  const char* const given = std::getenv("TOWPATH_CORES");
   for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {
-    if (::getenv(name) == nullptr) options.env.emplace_back(name, share);
+    const char* const set = std::getenv(name);
+    const bool by_user = set != nullptr && (given == nullptr || std::string_view(set) != given);
+    options.env.emplace_back(name, by_user ? set : share);
   }
   options.env.insert(options.env.end(), options_.env.begin(), options_.env.end());
   return std::make_unique<Member>(id, std::move(options), settings_);
