@@ -30,10 +30,13 @@ namespace towpath {
 // A start method, with all of the library under it: a library takes one, so that it neither relies
 // on the program's default nor changes it. Contexts stand side by side.
 //
-// Objects    a Process, a Pool and a Manager start their processes by the context's method. All
-//            else is the same in every context, and what one made works in processes of another:
-//            Towpath's locks and queues are names that any process of the program opens. (Python
-//            refuses a lock of the fork context in a spawned process: such a lock has no name.)
+// Objects    a Process, a Pool, an Executor and a Manager start their processes by the context's
+//            method; by that of fork they are Unsupported once the process has threads (a pool has
+//            one), and workers that a pool or an executor starts later come from the forkserver:
+//            see Pool. All else is the same in every context, and what one made works in processes
+//            of another: Towpath's locks and queues are names that any process of the program
+//            opens. (Python refuses a lock of the fork context in a spawned process: such a lock
+//            has no name.)
 // Executable a child always runs the file of this program, because a target is an offset in it:
 //            there is no set_executable. init() is freeze_support().
 // Source     the contexts of Python's multiprocessing, and its words.

@@ -9,20 +9,34 @@ using namespace towpath;
 namespace tour {
 namespace {
 
-void hello(Queue<std::string> queue) { queue.put("hello"); }
+// By spawn a child has neither: it begins afresh.
+bool set_in_main = false;           // by fork a child has its parent's memory
+bool loaded_by_forkserver = false;  // by forkserver what that has loaded
+
+std::string beginning() {
+  return set_in_main ? "fork" : loaded_by_forkserver ? "forkserver" : "spawn";
+}
+
+void hello(Queue<std::string> queue) { queue.put("hello by " + beginning()); }
 
 void use(Lock lock) {
   const Lock::Guard guard = lock.guard();
-  say("a lock of one context in a process of another");
+  say("a lock of one context in a process of another, by " + beginning());
+}
+
+void leave_marks() {
+  set_in_main = true;
+  set_forkserver_preload({[] { loaded_by_forkserver = true; }});
 }
 
 // In a process of its own: the choice holds for the whole of it.
 void choose() {
+  leave_marks();
   set_start_method("spawn");
   Queue<std::string> queue;
   Process child(&hello, queue);
   child.start();
-  say(queue.get() + " by " + std::string(method_name(get_start_method())));
+  say(queue.get());
   try {
     set_start_method("fork");
   } catch (const Invalid& error) {
@@ -37,11 +51,12 @@ void start_methods() {
   program.start();
   program.join();
 
+  leave_marks();
   const Context spawn = get_context("spawn"), forkserver = get_context("forkserver");
   auto queue = spawn.Queue<std::string>();
   auto child = spawn.Process(&hello, queue);
   child.start();
-  say(queue.get() + " by a context of spawn");
+  say(queue.get());
   auto other = forkserver.Process(&use, spawn.Lock());
   other.start();
   other.join();
@@ -50,6 +65,8 @@ void start_methods() {
   } catch (const Invalid& error) {
     say(error.what());
   }
+  set_in_main = false;
+  set_forkserver_preload({});
 }
 
 }  // namespace tour

@@ -1,13 +1,18 @@
 import multiprocessing as mp
 
 
+def beginning():
+    kind = type(mp.current_process()).__name__
+    return {"SpawnProcess": "spawn", "ForkServerProcess": "forkserver"}.get(kind) or mp.get_start_method()
+
+
 def hello(queue):
-    queue.put("hello")
+    queue.put("hello by " + beginning())
 
 
 def use(lock):
     with lock:
-        print("a lock of one context in a process of another", flush=True)
+        print("a lock of one context in a process of another, by", beginning(), flush=True)
 
 
 if __name__ == "__main__":
@@ -15,7 +20,7 @@ if __name__ == "__main__":
     queue = mp.Queue()
     child = mp.Process(target=hello, args=(queue,))
     child.start()
-    print(queue.get(), "by", mp.get_start_method(), flush=True)
+    print(queue.get(), flush=True)
     child.join()
     try:
         mp.set_start_method("fork")
@@ -25,9 +30,10 @@ if __name__ == "__main__":
     queue = spawn.Queue()
     child = spawn.Process(target=hello, args=(queue,))
     child.start()
-    print(queue.get(), "by a context of spawn", flush=True)
+    print(queue.get(), flush=True)
     child.join()
-    other = forkserver.Process(target=use, args=(spawn.Lock(),))
+    lock = spawn.Lock()  # kept until the child has opened it
+    other = forkserver.Process(target=use, args=(lock,))
     other.start()
     other.join()
     try:

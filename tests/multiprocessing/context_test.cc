@@ -1,6 +1,7 @@
 #include "towpath/context.h"
 
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <stdexcept>
 
 #include "start_methods.h"
@@ -12,9 +13,28 @@ namespace {
 
 constexpr Millis kSoon{10'000};
 
+bool set_at_run_time = false;
+bool preloaded = false;
+
+// How this process began, by what it has: the memory of the program (fork), or what the forkserver
+// has loaded, or neither.
+std::string beginning() { return set_at_run_time ? "fork" : preloaded ? "forkserver" : "spawn"; }
+
+// While it lives, children can tell.
+struct Marks {
+  Marks() {
+    set_at_run_time = true;
+    set_forkserver_preload({[] { preloaded = true; }});
+  }
+  ~Marks() {
+    set_at_run_time = false;
+    set_forkserver_preload({});
+  }
+};
+
 struct Job : Runnable {
   Job(Queue<std::string> queue, int number) : queue_(std::move(queue)), number_(number) {}
-  void run() override { queue_.put("job " + std::to_string(number_)); }
+  void run() override { queue_.put("job " + std::to_string(number_) + " by " + beginning()); }
 
  private:
   Queue<std::string> queue_;
@@ -59,25 +79,28 @@ TEST_CASE("Context: an unknown method is Invalid and the error lists them") {
 
 TEST_CASE("Context: its processes are of its method whatever the default is") {
   const Method before = get_start_method();
-  set_start_method(Method::kSpawn, true);
+  const Marks marks;
   for (const Method method : methods()) {
     CAPTURE(method_name(method));
+    const Method other = method == Method::kSpawn ? Method::kForkserver : Method::kSpawn;
+    set_start_method(other, true);
+    const std::string by = " by " + std::string(method_name(method));
     const Context context = get_context(method);
     auto queue = context.Queue<std::string>();
-    auto process = context.Process([](Queue<std::string> to) { to.put("hello"); }, queue);
+    auto process =
+        context.Process([](Queue<std::string> to) { to.put("hello by " + beginning()); }, queue);
     process.start();
-    CHECK(queue.get(kSoon) == "hello");
+    CHECK(queue.get(kSoon) == "hello" + by);
     REQUIRE(process.join(kSoon));
     auto object = context.ProcessOf<Job>(queue, 5);
     object.start();
-    CHECK(queue.get(kSoon) == "job 5");
+    CHECK(queue.get(kSoon) == "job 5" + by);
     REQUIRE(object.join(kSoon));
     auto named = context.ProcessOf<Job>(Options{.name = "sixth"}, queue, 6);
     CHECK(named.name() == "sixth");
     named.start();
-    CHECK(queue.get(kSoon) == "job 6");
+    CHECK(queue.get(kSoon) == "job 6" + by);
     REQUIRE(named.join(kSoon));
-    const Method other = method == Method::kSpawn ? Method::kFork : Method::kSpawn;
     CHECK_THROWS_AS(context.Process(Options{.method = other}, [] {}), Invalid);
     CHECK_THROWS_AS(context.ProcessOf<Job>(Options{.method = other}, queue, 7), Invalid);
     CHECK_THROWS_AS(context.Pool(PoolOptions{.method = other}), Invalid);
@@ -201,9 +224,18 @@ TEST_CASE("Context: its forkserver loads what it is told to") {
 }
 
 TEST_CASE("Context: its managers are of its method") {
-  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+  const Marks marks;
+  for (const Method method : methods()) {
     CAPTURE(method_name(method));
     Manager manager = get_context(method).Manager();
+    auto how = manager.value<std::string>();
+    how.update([](std::string& text) { text = beginning(); });
+    CHECK(how.get() == method_name(method));
+    Manager begun = get_context(method).Manager(
+        ManagerOptions{}, [](int) {}, 7);
+    how = begun.value<std::string>();
+    how.update([](std::string& text) { text = beginning(); });
+    CHECK(how.get() == method_name(method));
     auto list = manager.list<int>({1, 2});
     list.append(3);
     CHECK(list.values() == std::vector{1, 2, 3});
@@ -212,13 +244,43 @@ TEST_CASE("Context: its managers are of its method") {
   }
 }
 
-// The last, as a pool's thread ends fork for this process.
+// The last, as a pool has a thread, and fork none.
 TEST_CASE("Context: its pools are of its method") {
+  const Marks marks;
   for (const Method method : methods()) {
     CAPTURE(method_name(method));
-    Pool pool = get_context(method).Pool(2);
-    CHECK(pool.map(&square, std::vector{3, 4, 5}) == std::vector{9, 16, 25});
-    Executor executor = get_context(method).Executor({.workers = 1});
+    const Context context = get_context(method);
+    const std::vector<std::string> by(2, std::string(method_name(method)));
+    const auto tell = [](int) { return beginning(); };
+    {
+      Pool pool = context.Pool(2);
+      CHECK(pool.map(&square, std::vector{3, 4, 5}) == std::vector{9, 16, 25});
+      CHECK(pool.map(tell, std::vector{1, 2}) == by);
+    }
+    Executor executor = context.Executor({.workers = 2});
     CHECK(executor.submit(&square, 6).get(kSoon) == 36);
+    for (const std::string& each : executor.map(tell, std::vector{1, 2})) CHECK(each == by[0]);
   }
+}
+
+TEST_CASE(
+    "Context: of fork its pools begin without threads and replace workers by the forkserver") {
+  if (methods().size() < 3) return;
+  const Marks marks;
+  const Context context = get_context(Method::kFork);
+  const auto tell = [](int) { return beginning(); };
+  const auto die = [] { std::raise(SIGKILL); };
+  {
+    Pool pool = context.Pool(1);
+    CHECK_THROWS_WITH(context.Pool(1), Catch::Contains("Start it before the threads"));
+    CHECK_THROWS_AS(context.Executor(), Unsupported);
+    CHECK(pool.apply(tell, 1) == "fork");
+    CHECK_THROWS_AS(pool.apply(die), WorkerDied);
+    CHECK(pool.apply(tell, 1) == "forkserver");
+  }
+  Executor executor = context.Executor({.workers = 1});
+  CHECK(executor.processes().size() == 1);
+  CHECK(executor.submit(tell, 1).get(kSoon) == "fork");
+  CHECK_THROWS_AS(executor.submit(die).get(kSoon), WorkerDied);
+  CHECK(executor.submit(tell, 1).get(kSoon) == "forkserver");
 }

@@ -106,7 +106,8 @@ Engine::Engine(PoolOptions options, Workers workers)
     settings_.initializer_arguments = call.arguments;
   }
   settings_.reports_memory = options_.recycle_growth != 0;
-  if (workers == Workers::kOnDemand) return;
+  const bool by_fork = options_.method.value_or(get_start_method()) == Method::kFork;
+  if (workers == Workers::kOnDemand && !by_fork) return;
   // Here, not by the thread: by fork only a process without threads may start them.
   while (static_cast<int>(members_.size()) < target_) add(make_member(target_));
 }

@@ -94,9 +94,11 @@ Stream::Pull puller(F, In&&... inputs) {
 //            initializer breaks the pool: all tasks fail with its error, submitting throws it.
 //            Closed: after close() or terminate().
 // Threads    any may submit. It has a thread of its own, on which callbacks run.
-// Processes  one. In a child of fork every use is Invalid, and its end nothing. By kFork only the
-//            first workers start; by then the pool has a thread, so those that replace them come
-//            from the forkserver.
+// Processes  one. In a child of fork every use is Invalid, and its end nothing.
+// Fork       by kFork only the first workers start, in the constructor (Unsupported in a process
+//            with threads, such as another pool's). From then on the pool has a thread itself, so
+//            those that replace or join them come from the forkserver, and have nothing of this
+//            process's memory; the log says so.
 // Exits      a worker that was told to end has PoolOptions.exit_grace for it. exit() of this
 //            process terminates the pool.
 // Destructor terminates.
