@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "frames.h"
 #include "towpath/process/init.h"
 #include "towpath/process/process.h"
 
@@ -27,22 +28,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kWarmUp =
     16;  // messages, as the peers touch their memory before the clock starts
-constexpr size_t kFrame = size_t{1920} * 1080 * 3;
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
-
-// Sums all words, as the peers read their frames.
-uint64_t touch(std::string_view bytes) {
-  uint64_t a = 0, b = 0, c = 0, d = 0;
-  const auto* words = reinterpret_cast<const uint64_t*>(bytes.data());  // messages are aligned to 8
-  for (size_t i = 0; i + 4 <= bytes.size() / 8; i += 4) {
-    a += words[i];
-    b += words[i + 1];
-    c += words[i + 2];
-    d += words[i + 3];
-  }
-  return a + b + c + d;
-}
 
 void consume(Connection in, std::string mode, int64_t count) {
   uint64_t sum = 0;

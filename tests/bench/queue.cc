@@ -17,10 +17,10 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
+#include "frames.h"
 #include "towpath/process/init.h"
 #include "towpath/process/process.h"
 
@@ -31,23 +31,10 @@ using towpath::Process;
 using towpath::Queue;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kFrame = size_t{1920} * 1080 * 3;
-
 // Of what is measured; what counts the end of it lies in shared memory in any case.
 towpath::Transport transport = towpath::Transport::kAuto;
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
-
-// Every word of them, as the peers read their frames.
-uint64_t touch(std::string_view bytes) {
-  uint64_t sums[4] = {};
-  for (size_t at = 0; at + 32 <= bytes.size(); at += 32) {
-    uint64_t words[4];
-    std::memcpy(words, bytes.data() + at, sizeof words);
-    for (int i = 0; i < 4; ++i) sums[i] += words[i];
-  }
-  return sums[0] + sums[1] + sums[2] + sums[3];
-}
 
 void get_items(Queue<std::string> from, int64_t count, Queue<uint64_t> done) {
   uint64_t sum = 0;

@@ -9,6 +9,8 @@
 namespace towpath {
 namespace {
 
+constexpr uint64_t kFetchAhead = 1024;
+
 constexpr uint64_t aligned(uint64_t size) { return (size + 7) / 8 * 8; }
 
 [[noreturn]] void throw_broken(uint64_t position) {
@@ -70,6 +72,20 @@ bool RecordStream::has_chunks_for(uint64_t end) {
   }
 }
 
+// Memory that was the readers' must come to the writer before the lock can be released, which waits
+// for all stores: asked for early, it is there by then.
+void RecordStream::fetch_ahead_to_write(uint64_t position) {
+  const uint64_t ahead = position + kFetchAhead;
+  if (ahead / kChunk == position / kChunk) __builtin_prefetch(at(position) + kFetchAhead, 1);
+}
+
+// Not what writers may be writing at this moment.
+void RecordStream::fetch_ahead_to_read(uint64_t position) {
+  const uint64_t ahead = position + kFetchAhead;
+  if (ahead < s_.seen_head && ahead / kChunk == position / kChunk)
+    __builtin_prefetch(at(position) + kFetchAhead, 0);
+}
+
 void RecordStream::write(uint64_t position, std::string_view bytes) {
   while (!bytes.empty()) {
     const size_t piece = std::min<size_t>(bytes.size(), kChunk - position % kChunk);
@@ -106,18 +122,23 @@ RecordStream::Put RecordStream::put(Head head, std::string_view bytes, uint64_t 
   const ShortLock lock(s_.put_lock, [this] { repair_put(); });
   if (ended()) return Put::kEnded;
   const uint64_t puts = s_.puts.load(std::memory_order_relaxed);
-  if (most != 0 && puts - s_.gets + slots_.given_back() >= most) return Put::kFull;
+  const auto is_full = [&] { return puts - s_.seen_gets + slots_.given_back() >= most; };
+  if (most != 0 && is_full()) {
+    s_.seen_gets = s_.gets;
+    if (is_full()) return Put::kFull;
+  }
   const uint64_t begin = s_.head.load(std::memory_order_relaxed);
   const uint64_t end = begin + sizeof head + aligned(bytes.size());
   if (!has_chunks_for(end)) return Put::kNoRoom;
   std::memcpy(at(begin), &head, sizeof head);
   write(begin + sizeof head, bytes);
+  fetch_ahead_to_write(end);
   // In this order: as long as head is not next_head, nothing of it holds.
   s_.next_slot.store(head.slot, std::memory_order_release);
   s_.next_head.store(end, std::memory_order_release);
   s_.next_puts.store(puts + 1, std::memory_order_release);
   if (head.slot != 0) slots_.queued(head.slot - 1);
-  s_.head = end;  // from here on it is in the stream: see WakeWord for the order
+  s_.head.store(end, std::memory_order_release);  // from here on it is in the stream
   s_.puts.store(puts + 1, std::memory_order_release);
   return Put::kDone;
 }
@@ -144,9 +165,10 @@ RecordStream::Got RecordStream::get(std::string& bytes, ItemSlots::Slot& slot) {
   } else {
     bytes.resize(head.size);
     read(begin + sizeof head, bytes);
+    fetch_ahead_to_read(next);
   }
   s_.tail.store(next, std::memory_order_release);  // from here on it is taken
-  s_.gets = gets + 1;
+  s_.gets.store(gets + 1, std::memory_order_release);
   return head.slot != 0 ? Got::kSlot : Got::kBytes;
 }
 

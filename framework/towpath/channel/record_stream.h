@@ -35,18 +35,20 @@ class RecordStream {
 
   // All zero is an empty stream. A position is a number of bytes since the beginning.
   struct State {
-    // The writers'.
+    // What writers tell readers.
+    alignas(64) std::atomic<uint64_t> head;  // what is before it is in the stream
+    std::atomic<uint32_t> ended;             // nothing more is put
+    // The writers' own: no reader takes these lines from their caches.
     alignas(64) OwnedWord put_lock;
-    std::atomic<uint64_t> head;       // what is before it is in the stream
     std::atomic<uint64_t> puts;       // so many records
     std::atomic<uint64_t> next_slot;  // + 1; what the put under way is to make of these
     std::atomic<uint64_t> next_head;
     std::atomic<uint64_t> next_puts;
-    std::atomic<uint32_t> ended;     // nothing more is put
-    uint64_t seen_tail;              // the tail may be further
-    std::atomic<uint64_t> chunks;    // of memory, that there are
+    uint64_t seen_tail;  // the tail may be further
+    uint64_t seen_gets;
+    alignas(64) std::atomic<uint64_t> chunks;  // of memory, that there are
     std::atomic<uint64_t> recycled;  // chunks of the stream, whose memory is a later chunk's
-    // The readers'.
+    // What readers tell writers, and their own.
     alignas(64) OwnedWord get_lock;
     std::atomic<uint64_t> tail;
     std::atomic<uint64_t> gets;
@@ -87,6 +89,7 @@ class RecordStream {
     return tail == s_.head;
   }
   uint64_t puts() const { return s_.puts; }
+  uint64_t gets() const { return s_.gets; }
   // Calls f under the readers' or writers' lock, behind the repair of what a killed one left. Who
   // wants both is a reader first.
   template <class F>
@@ -113,6 +116,8 @@ class RecordStream {
     const uint64_t chunk = s_.map[position / kChunk % kMaxChunks].load(std::memory_order_relaxed);
     return memory_.stream() + (chunk % kMaxChunks) * kChunk + position % kChunk;
   }
+  void fetch_ahead_to_write(uint64_t position);
+  void fetch_ahead_to_read(uint64_t position);
   void write(uint64_t position, std::string_view bytes);
   void read(uint64_t position, std::string& bytes);
   Head head_at(uint64_t position);

@@ -13,10 +13,8 @@
 #include <cstring>
 #include <ctime>
 
-#include "towpath/base/cpu_count.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/pause_briefly.h"
 #include "towpath/channel/descriptor.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
@@ -53,17 +51,6 @@ int64_t tick() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-// Looks at the ring before a reader sleeps: some microseconds in all. Where one core does
-// everything the peer can't write meanwhile.
-constexpr int kLooks = 128;
-// Looking that found nothing is not tried again for so many sleeps: the peer is slow, or waits for
-// this very core.
-constexpr int kSleepsBetween = 64;
-bool looking_may_pay() {
-  static const bool it = cpu_count() > 1;
-  return it;
 }
 
 [[noreturn]] void throw_gone() {
@@ -193,7 +180,7 @@ bool RingLink::await_room(const Deadline& deadline, Try attempt) {
 RingLink::Arrival RingLink::await_record(const Deadline& deadline) {
   if (broken_) return Arrival::kEnd;
   if (ready()) return Arrival::kRecord;
-  if (!deadline.passed() && look_again()) return Arrival::kRecord;
+  if (!deadline.passed() && look_.find(received_, [this] { return ready(); })) return Arrival::kRecord;
   bool gone = false;
   for (;;) {
     in_.ring.want_record(true);
@@ -221,20 +208,6 @@ bool RingLink::ready() noexcept {
   } catch (const Invalid&) {
     return true;
   }
-}
-
-// Looks for a while, as long as that finds something.
-bool RingLink::look_again() {
-  if (sleeps_to_go_ > 0 || !looking_may_pay()) {
-    --sleeps_to_go_;
-    return false;
-  }
-  for (int look = 0; look < kLooks; ++look) {
-    pause_briefly();
-    if (ready()) return true;
-  }
-  sleeps_to_go_ = kSleepsBetween;
-  return false;
 }
 
 // ── Sending ──
@@ -440,6 +413,7 @@ std::vector<UniqueFd> RingLink::take_packet(uint64_t number) {
 
 void RingLink::pop_front() noexcept {
   front_given_ = false;
+  ++received_;
   if (front_in_bulk_) in_.bulk.pop();
   if (in_.ring.pop()) in_.room.signal();
   if (tells_) arm();

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "towpath/base/brief_look.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/base/wake_fd.h"
 #include "towpath/channel/connection.h"
@@ -22,8 +23,8 @@ namespace towpath {
 //                  with the first such message
 //   above          in pieces through the bulk; the reader puts them together
 //
-// Sleeping costs two system calls a message, so a reader looks for a few microseconds first, as
-// long as that finds something.
+// Sleeping costs two system calls a message, and to be woken some microseconds: so a reader looks
+// for a while first, as long as that finds something.
 class RingLink final : public Link {
  public:
   // Two ends; simplex: the first receives.
@@ -61,7 +62,6 @@ class RingLink final : public Link {
   enum class Arrival { kRecord, kEnd, kTimeout };
   Arrival await_record(const Deadline& deadline);
   bool ready() noexcept;
-  bool look_again();
   std::optional<Incoming> take_front();
   std::vector<UniqueFd> take_packet(uint64_t number);
   void forget_pieces();
@@ -86,9 +86,10 @@ class RingLink final : public Link {
   bool broken_ = false;       // nothing more can be read from the ring
   bool front_given_ = false;  // the ring's front is known whole; done() pops it
   bool front_in_bulk_ = false;
-  int sleeps_to_go_ = 0;  // before it is worth looking again
-  PrivateFd epoll_;       // fileno()
-  bool tells_ = false;    // fileno() was asked for: the eventfd says whether the ring has records
+  uint64_t received_ = 0;  // records
+  BriefLook look_;
+  PrivateFd epoll_;     // fileno()
+  bool tells_ = false;  // fileno() was asked for: the eventfd says whether the ring has records
 };
 
 }  // namespace towpath

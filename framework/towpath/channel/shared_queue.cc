@@ -11,10 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "towpath/base/cpu_count.h"
+#include "towpath/base/brief_look.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/pause_briefly.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/channel/held_items.h"
 #include "towpath/channel/item_slots.h"
@@ -30,14 +29,6 @@ namespace {
 constexpr const char* kKind = "queue";
 constexpr uint64_t kMaxInline = RecordStream::kMaxRecord;
 constexpr size_t kHolders = 512;
-
-// Looks before a getter sleeps, each of some tens of nanoseconds. Where one core does everything
-// nobody can put meanwhile.
-constexpr int kMaxLooks = 64;
-int max_looks() {
-  static const int looks = cpu_count() > 1 ? kMaxLooks : 0;
-  return looks;
-}
 
 // A slot that did not get into the queue goes back, also when something throws.
 struct Unused {
@@ -94,7 +85,7 @@ struct SharedQueue::State {
   pid_t maker;
   uint64_t maxsize = 0;
   bool joinable = false;
-  std::atomic<int> looks = kMaxLooks;
+  BriefLook look;  // for an item
 
   HeldItems<ItemSlots::Taken> held;
   std::mutex mutex;
@@ -336,20 +327,6 @@ bool SharedQueue::try_get(Item& item) {
   return true;
 }
 
-// Looks for a while, longer when that found something the last times.
-bool SharedQueue::look_again() {
-  std::atomic<int>& looks = state_->looks;
-  const int most = looks.load(std::memory_order_relaxed);
-  for (int look = 0; look < most; ++look) {
-    for (int i = 0; i < 8; ++i) pause_briefly();
-    if (nothing_to_get()) continue;
-    looks.store(std::min(std::max(most, 1) * 2, max_looks()), std::memory_order_relaxed);
-    return true;
-  }
-  looks.store(std::min(std::max(most / 2, kMaxLooks / 16), max_looks()), std::memory_order_relaxed);
-  return false;
-}
-
 QueueCore::Item SharedQueue::get(Millis timeout) {
   State& s = *state_;
   Item item;
@@ -377,7 +354,7 @@ QueueCore::Item SharedQueue::get(Millis timeout) {
       leave();
       throw Empty(format("get: nothing came into {} in time", s.name()));
     }
-    if (look_again()) continue;
+    if (s.look.find(s.stream.gets(), [this] { return !nothing_to_get(); })) continue;
     const uint32_t seen = s.shared.items.announce();
     if (nothing_to_get()) {
       s.shared.items.sleep(seen, slices.next());

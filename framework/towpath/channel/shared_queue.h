@@ -49,7 +49,6 @@ class SharedQueue final : public QueueCore {
   void until_room(Millis timeout, Try attempt);
   bool try_get(Item& item);
   bool nothing_to_get();
-  bool look_again();
   bool give_back_of_dead();
   void register_holder();
   bool finish_any();

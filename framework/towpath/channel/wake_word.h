@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "towpath/sync/futex.h"
+#include "towpath/sync/owned_word.h"
 
 namespace towpath {
 
@@ -14,7 +15,8 @@ namespace towpath {
 //
 // One is woken at a time, and wakes the next. A wake-up can be lost with a sleeper that is killed:
 // so a sleep is a slice of the whole wait (see futex.h), and whoever wakes by itself looks, too.
-// Order      the change, wake() and what is read behind announce() must be sequentially consistent.
+// Order      the change is made under a lock, and wake() comes behind its release: a full fence, as
+//            announce() is.
 class WakeWord {
  public:
   uint32_t announce() { return word_.fetch_or(kSleeping) | kSleeping; }
@@ -27,6 +29,7 @@ class WakeWord {
     if (more) wake();
   }
   void wake() {
+    fence_behind_lock();
     if ((word_.load() & kSleeping) != 0) wake_sleepers(1);
   }
   void wake_all();

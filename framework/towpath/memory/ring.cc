@@ -17,6 +17,7 @@ struct RecordHead {
 static_assert(sizeof(RecordHead) == kRingRecordHead);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 constexpr uint32_t kSkip = 0xFFFFFFFF;
+constexpr uint64_t kFetchAhead = 1024;
 
 constexpr uint64_t rounded(uint64_t bytes) { return (bytes + 7) & ~uint64_t{7}; }
 
@@ -60,6 +61,9 @@ char* RingWriter::reserve(uint64_t bytes) {
     std::memcpy(data_ + at, &skip, sizeof skip);
   }
   at_ = skips ? 0 : at;
+  // Memory that was the reader's must come here before publish() is done, which waits for all
+  // stores: asked for early, it is there by then.
+  if (at_ + kFetchAhead < capacity_) __builtin_prefetch(data_ + at_ + kFetchAhead, 1);
   size_ = bytes;
   next_ = next;
   return data_ + at_ + kRingRecordHead;
@@ -119,6 +123,9 @@ std::optional<RingReader::Record> RingReader::front() {
     const uint64_t needed = kRingRecordHead + rounded(record.size);
     if (needed > to_end || needed > head_ - tail_) throw_broken("a record has no such size");
     next_ = tail_ + needed;
+    // Not what the writer may be writing at this moment.
+    if (at + kFetchAhead < capacity_ && head_ - tail_ > kFetchAhead)
+      __builtin_prefetch(data_ + at + kFetchAhead, 0);
     return Record{{data_ + at + kRingRecordHead, record.size}, record.tag};
   }
 }

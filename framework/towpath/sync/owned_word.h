@@ -24,7 +24,7 @@ class OwnedWord {
       return Acquired::kYes;
     return acquire_slowly(me, timeout, ended);
   }
-  // Whoever holds it. False: nobody did.
+  // Whoever holds it. False: nobody did. With fence_behind_lock() a full fence.
   bool release() {
     const uint64_t old = word_.exchange(0, std::memory_order_release);
     if ((old & kWaited) != 0) wake();
@@ -40,6 +40,16 @@ class OwnedWord {
   std::atomic<uint64_t> word_;
   static_assert(std::atomic<uint64_t>::is_always_lock_free);
 };
+
+// What was stored before a locked instruction, as release() is one, is seen before anything that is
+// loaded behind this. Free where every locked instruction is a full fence.
+inline void fence_behind_lock() {
+#if defined(__x86_64__) || defined(__i386__)
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+#else
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
+}
 
 // Guards the fields of one object in shared memory for a few instructions. Every field is such that
 // `repair` makes sense of what a killed holder left.
