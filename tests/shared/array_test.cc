@@ -6,6 +6,7 @@
 #include <random>
 #include <ranges>
 #include <thread>
+#include <tuple>
 
 #include "helpers.h"
 #include "towpath/sync/event.h"
@@ -26,6 +27,24 @@ concept HasLock = requires(T& it) {
 static_assert(HasLock<Array<int>> && !HasLock<RawArray<int>>);
 
 }  // namespace
+
+TEST_CASE("RawArray: a copy is the same memory, whatever it is copied from") {
+  RawArray<int> changing(std::vector<int>{1, 2, 3});
+  const RawArray<int>& constant = changing;
+  RawArray<int> first(changing);
+  RawArray<int> second(constant);
+  std::tuple<RawArray<int>> held(changing);
+  changing[0] = 7;
+  for (const RawArray<int>& each : {first, second, std::get<0>(held)}) {
+    CHECK(each.handle() == changing.handle());
+    CHECK(each[0] == 7);
+  }
+  RawArray<int> moved(std::move(first));
+  CHECK(moved[0] == 7);
+  RawArray<int> other = copy(changing);
+  CHECK_FALSE(other.handle() == changing.handle());
+  CHECK(other[0] == 7);
+}
 
 TEST_CASE("Array: a child changes it in place and the parent sees it") {
   for (const Method method : methods()) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <ranges>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -35,8 +36,10 @@ class RawArray {
  public:
   // Invalid below 0.
   explicit RawArray(int64_t size) : RawArray(size, TypedMemory::With::kNothing) {}
+  // Not for a RawArray, which is a range, too: its copy is the same memory.
   template <array::RangeOf<T> R>
-  explicit RawArray(R&& values) : RawArray(std::forward<R>(values), TypedMemory::With::kNothing) {}
+  requires(!std::is_same_v<std::remove_cvref_t<R>, RawArray>) explicit RawArray(R&& values)
+      : RawArray(std::forward<R>(values), TypedMemory::With::kNothing) {}
   static RawArray open(const Handle& handle) { return RawArray(TypedMemory::open(type(), handle)); }
 
   uint64_t size() const { return memory_.count(); }
