@@ -22,6 +22,7 @@ TEST_CASE("Future: get waits as long as it is told") {
   CHECK_THROWS_AS(future.get(Millis{20}), Timeout);
   CHECK_FALSE(future.wait(Millis{0}));
   CHECK_FALSE(future.done());
+  CHECK_FALSE(future.ready());
   CHECK_THROWS_AS(future.successful(), Invalid);
   CHECK_THROWS_AS(future.exception(Millis{0}), Timeout);
 }
@@ -33,6 +34,8 @@ TEST_CASE("Future: a result can be had again and again") {
   CHECK(future.get(kSoon) == 16);
   CHECK(copy.get() == 16);
   CHECK(copy == future);
+  CHECK(future.done());
+  CHECK(future.ready());
   CHECK(future.successful());
   CHECK(future.exception() == nullptr);
   CHECK_FALSE(future.cancel());

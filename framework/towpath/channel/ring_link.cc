@@ -354,6 +354,8 @@ std::optional<Link::Incoming> RingLink::take_front() {
   if (!record) return std::nullopt;  // only a gap
   const uint32_t tag = record->tag;
   std::string_view bytes(record->bytes.data(), record->bytes.size());
+  // Somebody wrote zeros over what had not been read.
+  if (tag == 0 && bytes.empty()) throw Invalid("a connection's record is empty");
   const auto number = [&bytes] {
     uint64_t value = 0;
     if (bytes.size() < kNumberSize) throw Invalid("a connection's record is too short");

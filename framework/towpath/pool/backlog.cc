@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 namespace towpath::pool {
 namespace {
@@ -25,7 +26,7 @@ uint32_t Backlog::number_of(Code code) {
 
 void Backlog::measured(uint32_t code, int64_t nanoseconds) {
   int64_t& mean = codes_[code].mean;
-  mean = mean < 0 ? nanoseconds : (mean + nanoseconds) / 2;
+  mean = mean < 0 ? nanoseconds : std::midpoint(mean, nanoseconds);
 }
 
 uint32_t Backlog::worthwhile(uint32_t code) const {

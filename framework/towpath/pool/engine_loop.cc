@@ -24,6 +24,7 @@ constexpr Millis kMaxLook{16};
 
 void Engine::watch_deadline(Member& member, Clock::time_point now) {
   if (member.deadline_at > now) return;
+  member.check_claims();  // it could seem for ever that no task runs
   const auto expiry = member.expiry();
   if (expiry > now) {
     member.deadline_at = expiry;
@@ -73,6 +74,8 @@ void Engine::watch_time() {
     Member& member = *each;
     watch_deadline(member, now);
     watch_stuck(member, now);
+    if (!member.nonsense().empty() && member.doom == Member::Doom::kNone)
+      fault(member, std::string(member.nonsense()));
     if (member.hung_up && member.life < Member::Life::kEnding && member.signal_at == kNever) {
       member.signal_at = now + kGrace;
     }
@@ -101,6 +104,7 @@ int Engine::poll_timeout() const {
   auto next = kNever;
   for (const auto& member : members_) {
     next = std::min({next, member->deadline_at, member->look_at, member->signal_at});
+    if (!member->idle() && !member->hung_up) next = std::min(next, member->listen_at);
     if (member->has_unsent()) next = std::min(next, Clock::now() + Millis{5});
     if (options_.idle_timeout != kForever && member->life == Member::Life::kReady &&
         member->idle()) {
@@ -124,9 +128,19 @@ void Engine::settle() {
     const bool used_up = options_.recycle_after != 0 && member->idle() &&
                          member->tasks_shipped >= options_.recycle_after;
     const bool done = stop_ == Stop::kClose && backlog_.empty() && member->idle();
-    if (++live > target_ || used_up || done) {
-      --live;
+    if (used_up || done) {
       retire(*member);
+    } else {
+      ++live;
+    }
+  }
+  // Of too many, who works goes on as long as others have nothing to do.
+  for (const bool working : {false, true}) {
+    for (auto each = members_.rbegin(); each != members_.rend() && live > target_; ++each) {
+      Member& member = **each;
+      if (member.life > Member::Life::kReady || member.idle() == working) continue;
+      retire(member);
+      --live;
     }
   }
   for (const auto& member : members_) {
@@ -223,8 +237,10 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
     }
   }
   // Only this thread adds and removes members, so it may look for them without the lock.
+  const auto now = Clock::now();
   for (const auto& member : members_) {
-    if (std::ranges::find(ids, member->id()) != ids.end()) read(*member, arrived_);
+    const bool told = std::ranges::find(ids, member->id()) != ids.end();
+    if (member->to_be_heard(now) || told) read(*member, arrived_);
   }
   int timeout = -1;
   {

@@ -99,6 +99,8 @@ void Engine::kill(Member& member, Member::Doom doom) {
 }
 
 void Engine::fault(Member& member, const std::string& what) {
+  member.note_nonsense(what);
+  if (member.doom == Member::Doom::kNone) member.doom = Member::Doom::kNonsense;
   log(Level::kError, format("{}: worker {} is killed: {}", options_.name, member.name(), what));
   member.life = Member::Life::kEnding;
   member.process().kill();
@@ -151,6 +153,7 @@ void Engine::read(Member& member, std::vector<Arrived>& arrived) {
   } catch (const Error& error) {
     // Closed, or what it wrote is no message. Its sentinel says when it has ended; one that lives
     // on without its connection is of no use.
+    if (dynamic_cast<const Invalid*>(&error) != nullptr) member.note_nonsense_on_line(error.what());
     member.hung_up = true;
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
   }
@@ -161,6 +164,8 @@ void Engine::handle(Arrived& arrived) {
   try {
     switch (arrived.head.kind) {
       case ResultsHead::kReady:
+        if (member.heard_of) throw Invalid("a worker said twice that it is ready");
+        member.heard_of = true;
         member.first_memory = arrived.head.memory;
         member.heard_at = Clock::now();
         if (member.life == Member::Life::kStarting) member.life = Member::Life::kReady;
@@ -175,11 +180,11 @@ void Engine::handle(Arrived& arrived) {
         throw Invalid("a message of no known kind");
     }
     if (member.idle()) return;  // its tasks were given up: terminated, or broken
-    if (arrived.head.nanoseconds > 0 && arrived.head.count > 0) {
-      const int64_t each = arrived.head.nanoseconds / arrived.head.count;
-      backlog_.measured(member.shipments().front().head.code, each);
-    }
+    const uint32_t code = member.shipments().front().head.code;
     member.accept(arrived.head, std::move(arrived.body), deliveries_);
+    if (arrived.head.nanoseconds > 0 && arrived.head.count > 0) {
+      backlog_.measured(code, arrived.head.nanoseconds / arrived.head.count);
+    }
     failed_starts_ = 0;
     if (options_.recycle_growth != 0 && arrived.head.memory != 0 &&
         member.life == Member::Life::kReady &&
@@ -219,9 +224,10 @@ void Engine::bury(Member& member) {
   const bool starting = member.life == Member::Life::kStarting;
   const bool soon = member.life == Member::Life::kReady && Clock::now() - member.made_at < kSoon;
   if (of_use || !(starting || soon)) return;
-  const std::string what = format(
-      "{}: worker {} (pid {}) {} {}", options_.name, member.name(), member.process().pid(),
-      how_it_ended(exitcode), starting ? "while it started" : "soon after its start, with no task");
+  std::string what = format("{}: worker {} (pid {}) {} {}", options_.name, member.name(),
+                            member.process().pid(), how_it_ended(exitcode),
+                            starting ? "while it started" : "soon after its start, with no task");
+  if (const auto why = member.process().error()) what += format(": {}", *why);
   log(Level::kWarning, what);
   const bool from_outside = exitcode == -SIGKILL || exitcode == -SIGTERM;
   const auto error = std::make_exception_ptr(
@@ -236,6 +242,10 @@ void Engine::bury(Member& member) {
 
 void Engine::fail_running(Member& member, Parcel parcel, int exitcode) {
   const int pid = member.process().pid();
+  std::string why;
+  if (const auto error = member.process().error()) why = format(": {}", *error);
+  if (!member.nonsense().empty())
+    why += format("; what it wrote made no sense: {}", member.nonsense());
   ++parcel.attempts;
   const auto task = static_cast<int64_t>(parcel.first);
   std::exception_ptr error;
@@ -253,6 +263,7 @@ void Engine::fail_running(Member& member, Parcel parcel, int exitcode) {
       error = std::make_exception_ptr(Closed(format("{}: it was terminated", options_.name)));
       break;
     case Member::Doom::kNone:
+    case Member::Doom::kNonsense:
       if (parcel.retries > 0 && parcel.count == 1 && !parcel.receiver->cancelled) {
         --parcel.retries;
         parcel.receiver->member_ = 0;
@@ -262,8 +273,8 @@ void Engine::fail_running(Member& member, Parcel parcel, int exitcode) {
         return;
       }
       error = std::make_exception_ptr(
-          WorkerDied(format("worker {} (pid {}) {} while it ran task {}, attempt {}", member.name(),
-                            pid, how_it_ended(exitcode), task, parcel.attempts),
+          WorkerDied(format("worker {} (pid {}) {} while it ran task {}, attempt {}{}",
+                            member.name(), pid, how_it_ended(exitcode), task, parcel.attempts, why),
                      member.name(), pid, exitcode, task));
       break;
   }

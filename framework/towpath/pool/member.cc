@@ -1,6 +1,7 @@
 #include "towpath/pool/member.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -12,6 +13,7 @@ namespace {
 
 // A worker that reads has room; one that is stopped must not stop its pool.
 constexpr Millis kSendPatience{20};
+constexpr Millis kSilence{1'000};
 
 }  // namespace
 
@@ -71,7 +73,10 @@ void Member::ship(std::deque<Parcel> pieces) {
   slate_.open(shipment.head.slot, shipment.head.count);
   tasks_shipped += shipment.head.count;
   shipment.pieces = std::move(pieces);
-  if (shipments_.empty()) heard_at = Clock::now();
+  if (shipments_.empty()) {
+    heard_at = Clock::now();
+    listen_at = heard_at + kSilence;
+  }
   shipments_.push_back(std::move(shipment));
 }
 
@@ -108,6 +113,9 @@ void Member::flush() {
     // The next time.
   } catch (const Closed&) {
     unsent_.clear();  // its death is told by its sentinel
+  } catch (const Invalid& error) {
+    unsent_.clear();
+    note_nonsense_on_line(error.what());
   } catch (const SystemError& error) {
     // No descriptors or memory are left for a large message: there may be, soon.
     if (!std::exchange(refused_, true))
@@ -133,6 +141,7 @@ void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<D
     for (uint32_t i = 0; i < known; ++i) in->skip();
     at = position();
   }
+  std::vector<Delivery> found;
   uint32_t index = shipment->received;  // of the next task in the shipment
   uint32_t begin = 0;                   // of the piece
   for (const Parcel& piece : shipment->pieces) {
@@ -151,12 +160,13 @@ void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<D
         delivery.outcomes = outcomes.substr(at, position() - at);
         at = position();
       }
-      out.push_back(std::move(delivery));
+      found.push_back(std::move(delivery));
       index += count;
       left -= count;
     }
     begin = end;
   }
+  std::ranges::move(found, std::back_inserter(out));
   shipment->received = index;
   was_of_use_ = true;
   heard_at = Clock::now();
@@ -202,8 +212,13 @@ void Member::cut_shipment(Shipment& shipment, uint32_t count, std::vector<Parcel
 
 void Member::take_back(std::vector<Parcel>& out) {
   for (Shipment& shipment : shipments_) {
-    const uint32_t left = slate_.revoke(shipment.head.slot);
-    if (left < shipment.head.count) cut_shipment(shipment, left, out);
+    try {
+      const uint32_t begun = slate_.revoke(shipment.head.slot, shipment.head.count);
+      if (begun < shipment.received) throw Invalid("a worker did tasks that it had not begun");
+      if (begun < shipment.head.count) cut_shipment(shipment, begun, out);
+    } catch (const Invalid& error) {
+      note_nonsense(error.what());
+    }
   }
 }
 
@@ -243,6 +258,20 @@ std::optional<Member::Running> Member::running() const {
     return std::nullopt;
   }
   return std::nullopt;
+}
+
+void Member::check_claims() {
+  try {
+    for (const Shipment& each : shipments_) slate_.check(each.head.slot, each.head.count);
+  } catch (const Invalid& error) {
+    note_nonsense(error.what());
+  }
+}
+
+bool Member::to_be_heard(Clock::time_point now) {
+  if (idle() || now < listen_at) return false;
+  listen_at = now + kSilence;
+  return true;
 }
 
 Clock::time_point Member::expiry() const {

@@ -26,7 +26,7 @@ class Member {
     kEnding,    // has the pill, or a signal
   };
   // Why this pool ended it before its time.
-  enum class Doom { kNone, kDeadline, kKilled, kTerminated };
+  enum class Doom { kNone, kDeadline, kKilled, kTerminated, kNonsense };
 
   // Starts the process.
   Member(uint64_t id, Options options, const WorkerSettings& settings);
@@ -55,11 +55,12 @@ class Member {
   void flush();
   bool has_unsent() const { return !unsent_.empty(); }
 
-  // Results that came. Invalid: the worker is out of its mind.
+  // Results that came. Invalid: the worker is out of its mind; then none of them are in `out`.
   void accept(const ResultsHead& head, std::string outcomes, std::vector<Delivery>& out);
   // Results that the worker has not sent yet.
   void look(std::vector<Delivery>& out);
-  // Takes back what was not begun, in order.
+  // Takes back what was not begun, in order. Of a worker that wrote nonsense where that stands all
+  // counts as begun.
   void take_back(std::vector<Parcel>& out);
   // After death and after the last accept(): takes back as above, and returns the task that ran.
   // (Of a worker that wrote nonsense it may be several.)
@@ -73,8 +74,18 @@ class Member {
     uint32_t index = 0;
   };
   std::optional<Running> running() const;
+  // What of its writing made no sense, so that it is to be killed; empty: none that is known.
+  const std::string& nonsense() const { return nonsense_.empty() ? nonsense_on_line_ : nonsense_; }
+  void note_nonsense(const std::string& what) { nonsense_ = what; }
+  // The same of what comes through the connection. Without the lock.
+  void note_nonsense_on_line(const std::string& what) { nonsense_on_line_ = what; }
+  // Notes what it finds.
+  void check_claims();
   // A task of it has come to an end.
   bool was_of_use() const { return was_of_use_; }
+  // It has tasks, and was silent for long: its connection is to be looked at, in case it wrote over
+  // what tells of messages. True once in a while.
+  bool to_be_heard(Clock::time_point now);
   // When that one will have passed its deadline; max: it has none, none runs.
   Clock::time_point expiry() const;
 
@@ -82,12 +93,14 @@ class Member {
   Doom doom = Doom::kNone;
   Clock::time_point signal_at = Clock::time_point::max();  // the next, harder way to end it
   bool was_asked = false;                                  // by SIGTERM
+  bool heard_of = false;                                   // it has said that it is ready
   bool hung_up = false;
   size_t codes_known = 0;
   uint64_t tasks_shipped = 0;
   uint64_t first_memory = 0;
   const Clock::time_point made_at = Clock::now();
   Clock::time_point heard_at = made_at;  // or idle since
+  Clock::time_point listen_at = Clock::time_point::max();
   Clock::time_point look_at = Clock::time_point::max();
   Millis look_after{2};
   Clock::time_point deadline_at = Clock::time_point::max();
@@ -111,6 +124,8 @@ class Member {
   uint32_t next_slot_ = 0;
   uint32_t next_number_ = 0;
   bool was_of_use_ = false;
+  std::string nonsense_;
+  std::string nonsense_on_line_;
   bool refused_ = false;  // the system gives no memory or descriptor for what is queued
 };
 

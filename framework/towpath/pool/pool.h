@@ -82,7 +82,8 @@ Stream::Pull puller(F, In&&... inputs) {
 //            They ignore SIGINT; nothing survives this process, or its being killed.
 // Death      of a worker fails the one task it ran (WorkerDied: worker, signal, task), or runs it
 //            again, up to `retries` times. Tasks that waited for that worker go to another; results
-//            it had are not lost.
+//            it had are not lost. A worker whose task wrote over what it shares with the pool is
+//            killed; where it is not known what it had begun, all that it had fails.
 // Input      map, starmap and imap pull it as results are taken, on the caller's thread: an endless
 //            one is fine; so walk imap's results before close(). (Python reads all input ahead.)
 //            The _async ones read it all at once, before they return.

@@ -20,6 +20,12 @@ constexpr uint64_t written_word(uint32_t generation, uint32_t count, uint32_t by
   return uint64_t{generation} << (kCountBits + kByteBits) | uint64_t{count} << kByteBits | bytes;
 }
 
+// The limit is written by the pool alone.
+void require_claims(uint64_t word, uint32_t count) {
+  if (word >> 32 != count || static_cast<uint32_t>(word) > count)
+    throw Invalid("a worker wrote over the claims in its slate");
+}
+
 }  // namespace
 
 struct SlateMemory {
@@ -49,17 +55,20 @@ uint32_t Slate::claimed(uint32_t slot) const {
   return static_cast<uint32_t>(it_->claims[slot].load(std::memory_order_acquire));
 }
 
-uint32_t Slate::revoke(uint32_t slot, uint32_t keep) {
+uint32_t Slate::revoke(uint32_t slot, uint32_t count) {
   std::atomic<uint64_t>& word = it_->claims[slot];
   uint64_t seen = word.load(std::memory_order_acquire);
   for (;;) {
+    require_claims(seen, count);
     const auto next = static_cast<uint32_t>(seen);
-    const auto limit = static_cast<uint32_t>(seen >> 32);
-    const uint32_t left = std::min(limit, std::max(next, keep));
-    if (word.compare_exchange_weak(seen, claim_word(left, next), std::memory_order_acq_rel)) {
-      return left;
+    if (word.compare_exchange_weak(seen, claim_word(next, next), std::memory_order_acq_rel)) {
+      return next;
     }
   }
+}
+
+void Slate::check(uint32_t slot, uint32_t count) const {
+  require_claims(it_->claims[slot].load(std::memory_order_acquire), count);
 }
 
 std::optional<int64_t> Slate::started(uint32_t slot, uint32_t task) const {

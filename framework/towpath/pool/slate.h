@@ -24,7 +24,7 @@ inline constexpr uint32_t kSlots = 4;
 
 // Before the results in a message, and in the slate.
 struct ResultsHead {
-  enum Kind : uint32_t { kReady, kFailed, kResults };
+  enum Kind : uint32_t { kReady = 1, kFailed, kResults };  // zero bytes are none
   enum Flags : uint32_t {
     kEnd = 1,     // nothing more comes of this shipment
     kThrown = 2,  // what follows are not results but what the tasks have thrown
@@ -51,8 +51,11 @@ class Slate {
   void open(uint32_t slot, uint32_t count);
   // How many tasks of it were begun.
   uint32_t claimed(uint32_t slot) const;
-  // Takes back what was not begun; returns how many tasks were.
-  uint32_t revoke(uint32_t slot, uint32_t keep = 0);
+  // Takes back what was not begun of a shipment of so many tasks; returns how many tasks were.
+  // Invalid: the worker wrote there what no SlateWriter writes, and what it has begun is not known.
+  uint32_t revoke(uint32_t slot, uint32_t count);
+  // Invalid: as above.
+  void check(uint32_t slot, uint32_t count) const;
 
   // When the worker began the task (steady clock, ns), if it runs that one. For timed shipments.
   std::optional<int64_t> started(uint32_t slot, uint32_t task) const;

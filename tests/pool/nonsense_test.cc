@@ -1,0 +1,100 @@
+// Tasks that write over what their worker shares with its pool.
+#include <cstring>
+#include <fstream>
+#include <random>
+#include <ranges>
+#include <span>
+#include <sstream>
+
+#include "helpers.h"
+#include "runs.h"
+
+using namespace towpath;
+
+namespace {
+
+constexpr int kRandom = 256;
+
+// The shared memory of that name in this process.
+std::vector<std::span<char>> mappings(const std::string& name) {
+  std::vector<std::span<char>> found;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("/memfd:" + name + " ") == line.npos) continue;
+    std::istringstream in(line);
+    uintptr_t begin = 0, end = 0;
+    char dash = 0;
+    in >> std::hex >> begin >> dash >> end;
+    found.emplace_back(reinterpret_cast<char*>(begin), end - begin);
+  }
+  return found;
+}
+
+// Writes a byte all over it, or random ones.
+int64_t write_over(const std::string& name, int byte, bool stays) {
+  const auto all = mappings(name);
+  if (all.empty()) throw std::runtime_error("no memory " + name);
+  std::mt19937 random(4714);
+  for (const std::span<char> bytes : all) {
+    for (char& each : bytes) each = static_cast<char>(byte == kRandom ? random() : byte);
+  }
+  if (stays) stay();
+  return 42;
+}
+
+}  // namespace
+
+TEST_CASE("Pool: a worker whose task writes over what they share is named and replaced") {
+  const std::string memory = GENERATE("towpath-pool-slate", "towpath-connection");
+  const int byte = GENERATE(0, 0xff, kRandom);
+  // Who stays with a broken slate looks like one with a long task.
+  const bool slate = memory == "towpath-pool-slate";
+  const bool stays = slate ? false : GENERATE(true, false);
+  CAPTURE(memory, byte, stays);
+  const Runs runs(100);
+  Pool pool(PoolOptions{.workers = 2, .initializer = Initializer(see_runs, runs)});
+  CHECK(pool.map(counted, std::views::iota(0, 20)).size() == 20);  // quick: they go ahead
+  std::vector<Future<int64_t>> others;
+  for (int64_t i = 20; i < 50; ++i) others.push_back(pool.apply_async(counted, i));
+  auto bad = pool.apply_async(write_over, memory, byte, stays);
+  for (int64_t i = 50; i < 100; ++i) others.push_back(pool.apply_async(counted, i));
+
+  const auto check_death = [&](const WorkerDied& error, int64_t task) {
+    CHECK(error.task() == task);
+    CHECK(error.worker().starts_with(pool.name() + "#"));
+    CHECK_THAT(error.what(), Catch::Contains(error.worker()) &&
+                                 Catch::Contains("task " + std::to_string(task) + ","));
+  };
+  try {
+    const int64_t result = bad.get(kSoon);
+    CHECK(result == 42);
+    CHECK_FALSE((slate || stays));  // else what it wrote behind it may be whole
+  } catch (const WorkerDied& error) {
+    check_death(error, 30);
+    if (slate || stays) CHECK_THAT(error.what(), Catch::Contains("made no sense"));
+  }
+  for (size_t i = 0; i < others.size(); ++i) {
+    const size_t number = i + 20;
+    CAPTURE(number);
+    try {
+      const int64_t result = others[i].get(kSoon);
+      CHECK(result == static_cast<int64_t>(number));
+      CHECK(runs[number] == 1);
+    } catch (const WorkerDied& error) {
+      CHECK(slate);  // what its worker had begun is not known
+      check_death(error, static_cast<int64_t>(i < 30 ? i : i + 1));
+      CHECK(runs[number] <= 1);
+    }
+  }
+  CHECK(pool.map(square, numbers(1'000)).back() == 999 * 999);
+  CHECK(soon([&] { return pool.processes().size() == 2; }));
+  CHECK(pool.apply(square, 5) == 25);
+}
+
+TEST_CASE("Pool: a task that writes over its worker's slate still has a deadline") {
+  Pool pool(PoolOptions{.workers = 1, .deadline = Millis{300}});
+  auto bad = pool.apply_async(write_over, "towpath-pool-slate", 0, true);
+  CHECK_THAT(message_of<WorkerDied>([&] { bad.get(kSoon); }),
+             Catch::Contains("task 0") && Catch::Contains("made no sense"));
+  CHECK(pool.apply(square, 5) == 25);
+}
