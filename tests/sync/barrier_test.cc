@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <mutex>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -239,6 +240,70 @@ TEST_CASE("Barrier: a killed party breaks it for the others") {
       barrier.reset();
       CHECK_FALSE(barrier.broken());
     }
+  }
+}
+
+TEST_CASE("Barrier: a party that has not come is missed however many have it") {
+  Barrier barrier(300);
+  // Each that opens it has it for itself: as many as there are processes elsewhere.
+  std::vector<Barrier> others;
+  for (int i = 0; i < 400; ++i) others.push_back(Barrier::open(barrier.handle()));
+  const Event there;
+  Children children;
+  Process& killed = children.start(
+      Method::kForkserver,
+      [](const Barrier&, Event ready) {
+        ready.set();
+        run_for_ever();
+      },
+      barrier, there);
+  REQUIRE(there.wait(kSoon));
+  const Numbers count;
+  std::thread thread(&wait_once, barrier, count, soon());
+  REQUIRE(await([&] { return barrier.n_waiting() == 1; }));
+  killed.kill();
+  thread.join();
+  CHECK(count[2] == 1);
+  CHECK_THROWS_WITH(barrier.wait(),
+                    Catch::Contains(std::to_string(killed.pid())) && Catch::Contains("killed"));
+}
+
+TEST_CASE("Barrier: parties killed at random break it for the others, who hear of it") {
+  Barrier barrier(3);
+  const Numbers passed;
+  std::minstd_rand random(11);
+  for (int round = 0; round < 30; ++round) {
+    CAPTURE(round);
+    Children parties;
+    for (int i = 0; i < 3; ++i) {
+      parties.start(
+          Method::kForkserver,
+          [](Barrier it, Numbers count) {
+            try {
+              for (;;) {
+                it.wait();
+                ++count[0];
+              }
+            } catch (const BrokenBarrier&) {
+              // So it ends.
+            }
+          },
+          barrier, passed);
+    }
+    const int now = passed[0];
+    REQUIRE(await([&] { return passed[0] > now + 30; }));
+    for (auto spin = random() % 20'000; spin > 0; --spin) (void)passed[0].load();
+    const size_t killed = random() % 3;
+    parties[killed].kill();
+    for (size_t i = 0; i < 3; ++i) {
+      REQUIRE(parties[i].join(kSoon));
+      REQUIRE(parties[i].exitcode() == (i == killed ? -SIGKILL : 0));
+    }
+    REQUIRE_THROWS_WITH(barrier.wait(kSoon),
+                        Catch::Contains(std::to_string(parties[killed].pid())));
+    barrier.reset();
+    REQUIRE_FALSE(barrier.broken());
+    REQUIRE(barrier.n_waiting() == 0);
   }
 }
 

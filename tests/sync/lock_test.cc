@@ -175,6 +175,16 @@ TEST_CASE("RLock: a thread that ends with it frees it") {
   CHECK(lock.acquire(kNow) == Acquired::kYes);
 }
 
+TEST_CASE("Lock: a thread that ends with it does not free it") {
+  Lock lock;
+  std::thread([&] { CHECK(lock.acquire() == Acquired::kYes); }).join();
+  CHECK(lock.locked());
+  CHECK(lock.acquire(Millis{250}) == Acquired::kNo);  // long enough to look after its owner
+  CHECK(lock.owner().kind == LockOwner::kOtherThread);
+  lock.release();
+  CHECK(lock.acquire(kNow) == Acquired::kYes);
+}
+
 TEST_CASE("Lock: threads and processes never hold it together") {
   const Lock lock;
   const Numbers numbers;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kMostParties = 10'000;
 constexpr int kMorePlaces = 256;       // for threads that have been let go, and have not gone yet
+constexpr int kMoreMembers = 256;      // for processes that have it and are no party
 constexpr int64_t kBetweenLooks = 50;  // ms, whoever of the waiters looks
 constexpr Millis kActionSlice{50};
 
@@ -56,16 +57,22 @@ struct Barrier::State {
   std::atomic<int64_t> looked;  // ms of the clock: when a waiter last looked who lives
   int32_t parties;
   int32_t place_count;
+  int32_t member_count;
   int64_t timeout;
   uint64_t action_size;
   std::array<char, 512> action;  // its name; see ProcessHooks
-  std::array<std::atomic<uint64_t>, 256> members;
 
+  // Behind it: the places, then the members.
   std::span<Place> places() {
     return {reinterpret_cast<Place*>(this + 1), static_cast<size_t>(place_count)};
   }
-  static uint64_t bytes(int64_t places) {
-    return sizeof(State) + static_cast<uint64_t>(places) * sizeof(Place);
+  Membership::Table members() {
+    return {reinterpret_cast<std::atomic<uint64_t>*>(places().data() + place_count),
+            static_cast<size_t>(member_count)};
+  }
+  static uint64_t bytes(int64_t places, int64_t members) {
+    return sizeof(State) + static_cast<uint64_t>(places) * sizeof(Place) +
+           static_cast<uint64_t>(members) * sizeof(std::atomic<uint64_t>);
   }
 
   void settle() {
@@ -177,7 +184,7 @@ void Barrier::State::run_action(uint64_t acting) {
 // does not has left before, which is no death.
 bool Barrier::State::counts(Holder process) {
   const auto is_it = [process](const auto& member) { return member == process; };
-  return std::ranges::any_of(members, is_it) ||
+  return std::ranges::any_of(members(), is_it) ||
          std::ranges::any_of(places(), [process](const Place& place) {
            return place.outcome == kWaiting && place.who == process;
          });
@@ -188,7 +195,8 @@ bool Barrier::State::break_by_death() {
   int64_t last = looked;
   const int64_t now = now_in_ms();
   if (now - last < kBetweenLooks || !looked.compare_exchange_strong(last, now)) return false;
-  std::set<Holder> who(members.begin(), members.end());
+  const auto all = members();
+  std::set<Holder> who(all.begin(), all.end());
   for (const Place& place : places()) {
     if (place.outcome == kWaiting) who.insert(place.who);
   }
@@ -207,10 +215,12 @@ Barrier::Barrier(int parties, Action action, Millis timeout) {
   if (parties < 1 || parties > kMostParties)
     throw Invalid(format("Barrier: {} parties; 1 to {} can meet", parties, kMostParties));
   const int places = 2 * parties + kMorePlaces;
-  file_ = SessionFile::create(kKind, State::bytes(places));
+  const int members = parties + kMoreMembers;
+  file_ = SessionFile::create(kKind, State::bytes(places, members));
   state_ = reinterpret_cast<State*>(file_.bytes().data());
   state_->parties = parties;
   state_->place_count = places;
+  state_->member_count = members;
   state_->timeout = timeout.count();
   if (action != nullptr) {
     const std::string name = process_hooks("a barrier's action").name_function(action);
@@ -221,14 +231,14 @@ Barrier::Barrier(int parties, Action action, Millis timeout) {
     name.copy(state_->action.data(), name.size());
     state_->action_size = name.size();
   }
-  membership_ = std::make_shared<Membership>(file_, Membership::Table(state_->members));
+  membership_ = std::make_shared<Membership>(file_, state_->members());
 }
 
 Barrier::Barrier(SessionFile file) : file_(std::move(file)) {
   if (file_.bytes().size() < sizeof(State)) file_.check_size(sizeof(State));
   state_ = reinterpret_cast<State*>(file_.bytes().data());
-  file_.check_size(State::bytes(state_->place_count));
-  membership_ = std::make_shared<Membership>(file_, Membership::Table(state_->members));
+  file_.check_size(State::bytes(state_->place_count, state_->member_count));
+  membership_ = std::make_shared<Membership>(file_, state_->members());
 }
 
 Barrier Barrier::open(const Handle& handle) {
@@ -307,7 +317,7 @@ void Barrier::reset() {
   State& s = *state_;
   const Locked locked(s);
   if (s.waiting() > 0) s.break_by({Why::kReset, 0});
-  for (std::atomic<uint64_t>& member : s.members) {
+  for (std::atomic<uint64_t>& member : s.members()) {
     Holder who = member;
     if (who != 0 && process_ended(who)) member.compare_exchange_strong(who, 0);
   }

@@ -25,7 +25,9 @@ class BrokenBarrier : public Closed {
 //            comes until reset(), gets BrokenBarrier, which says why.
 // Deaths     it breaks for those who wait when a process is killed that waits too, or that has the
 //            barrier and might have come: one that was sent it, or has waited before. (One that
-//            ends by exit is no death, and one whose last copy has ended does not count.)
+//            ends by exit is no death, and one whose last copy has ended does not count.) Where
+//            more processes have it than there are parties and 256, the last of them are only
+//            missed while they wait.
 // Errors     Unsupported: many more threads than parties wait at once.
 // Signals    a handler may not use it; the wait goes on behind a handler.
 // Threads    any.

@@ -34,6 +34,7 @@ void Membership::enter() {
   entry_ = nullptr;
   for (std::atomic<uint64_t>& entry : table_) {
     uint64_t nobody = 0;
+    if (entry.load(std::memory_order_relaxed) != nobody) continue;
     if (!entry.compare_exchange_strong(nobody, me)) continue;
     entry_ = &entry;
     break;
