@@ -1,14 +1,11 @@
 // A process that is killed behind any one instruction of a put, get or task_done: single-stepped
 // to there by ptrace(2). Whatever it left, the queue is whole.
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-
 #include <catch2/catch.hpp>
-#include <csignal>
 #include <functional>
 #include <optional>
 #include <random>
 
+#include "stepped.h"
 #include "sync/helpers.h"
 #include "towpath/channel/queue.h"
 
@@ -16,48 +13,39 @@ using namespace towpath;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSteps = false;  // a hundred times the instructions
-#else
-constexpr bool kSteps = true;
-#endif
-
 constexpr Millis kNow{0};
 using Tasks = JoinableQueue<int>;
 using Left = std::vector<int>;
 
-// Stops, does it, stops. What a process does once only is behind it by then.
+// What a process does once only is behind it by then.
 template <class Act>
-void between_stops(Act act) {
+void step_through(Act act) {
   Tasks other;
   other.put(0);
   other.get();
   other.task_done();
-  if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) throw_errno("ptrace(TRACEME)");
-  ::raise(SIGSTOP);
-  act();
-  ::raise(SIGSTOP);
+  between_stops(act);
 }
 
 void put_one(Queue<int> queue) {
-  between_stops([&] { queue.put(2); });
+  step_through([&] { queue.put(2); });
 }
 void get_one(Queue<int> queue) {
-  between_stops([&] { queue.get(); });
+  step_through([&] { queue.get(); });
 }
 void put_task(Tasks queue) {
-  between_stops([&] { queue.put(2); });
+  step_through([&] { queue.put(2); });
 }
 void get_task(Tasks queue) {
-  between_stops([&] { queue.get(); });
+  step_through([&] { queue.get(); });
 }
 void be_done_with_task(Tasks queue) {
   queue.get();
-  between_stops([&] { queue.task_done(); });
+  step_through([&] { queue.task_done(); });
 }
 
 void get_or_end(Queue<int> queue, Numbers got) {
-  between_stops([&] {
+  step_through([&] {
     try {
       got[0] = queue.get(kSoon);
     } catch (const EndOfStream&) {
@@ -66,7 +54,7 @@ void get_or_end(Queue<int> queue, Numbers got) {
   });
 }
 void put_or_closed(Queue<int> queue, Numbers said) {
-  between_stops([&] {
+  step_through([&] {
     try {
       queue.put(1);
       said[0] = 1;
@@ -75,71 +63,6 @@ void put_or_closed(Queue<int> queue, Numbers said) {
     }
   });
 }
-
-// A child of fork that is stepped through what it does between its stops.
-class Stepped {
- public:
-  template <class... A>
-  explicit Stepped(void (*act)(A...), const std::type_identity_t<A>&... args)
-      : child_(Options{.daemon = true, .method = Method::kFork}, act, args...) {
-    child_.start();
-    REQUIRE(stopped_by() == SIGSTOP);
-  }
-  // One instruction. False: it has come to its second stop.
-  bool step() {
-    return ::ptrace(PTRACE_SINGLESTEP, child_.pid(), nullptr, nullptr) == 0 &&
-           stopped_by() == SIGTRAP;
-  }
-  bool steps(int count) {
-    while (count > 0 && step()) --count;
-    return count == 0;
-  }
-  // How many it took.
-  int steps_until(const std::function<bool()>& so) {
-    int count = 0;
-    for (; !so(); ++count) REQUIRE(step());
-    return count;
-  }
-  void kill() {
-    child_.kill();
-    child_.join();
-  }
-  // To its end. `within`: it has its second stop before it.
-  bool go_on(bool within) {
-    if (within) {
-      ::ptrace(PTRACE_CONT, child_.pid(), nullptr, nullptr);
-      REQUIRE(stopped_by() == SIGSTOP);
-    }
-    ::ptrace(PTRACE_DETACH, child_.pid(), nullptr, nullptr);
-    return child_.join(kSoon) && child_.exitcode() == 0;
-  }
-
- private:
-  int stopped_by() {
-    int status = 0;
-    while (::waitpid(child_.pid(), &status, __WALL) < 0 && errno == EINTR) {
-    }
-    return WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
-  }
-  Process child_;
-};
-
-// What another child does while the first is stopped; it may have to wait for a lock of that one's.
-class Meanwhile {
- public:
-  template <class... A>
-  explicit Meanwhile(void (*act)(A...), const std::type_identity_t<A>&... args)
-      : child_(Options{.daemon = true, .method = Method::kFork}, act, args...) {
-    child_.start();
-    is_over();
-  }
-  // Given some time.
-  bool is_over() { return child_.join(Millis{20}); }
-  bool ends() { return child_.join(kSoon) && child_.exitcode() == 0; }
-
- private:
-  Process child_;
-};
 
 void shut_down_and_empty(Queue<int> queue, Numbers got) {
   queue.shutdown();
@@ -185,8 +108,6 @@ void check_whole(AnyQueue& queue) {
     REQUIRE_THROWS_AS(queue.task_done(), Invalid);
   }
 }
-
-bool can_step() { return kSteps && methods().size() == 3; }
 
 // Every how manyth instruction, from a random one on: so all of them come in turn.
 constexpr int kStride = 23;
@@ -246,6 +167,61 @@ TEST_CASE("JoinableQueue: killed at any instruction of task_done it is done or t
   for_each_step<Tasks>(&be_done_with_task, 2, [](const Left& left, bool within) {
     return left == Left{2} || (within && left == Left{1, 2});
   });
+}
+
+namespace {
+
+// Above 64 KiB an item is no record: it has memory of its own (see shared_queue.h).
+constexpr size_t kLarge = 70'000;
+
+void put_large(Queue<std::string> queue) {
+  step_through([&] { queue.put(std::string(kLarge, 'b')); });
+}
+void get_large(Queue<std::string> queue) {
+  step_through([&] { queue.get(); });
+}
+
+}  // namespace
+
+TEST_CASE("Queue: killed at any instruction of what is done with a large item it is whole") {
+  if (!can_step()) return;
+  const auto act = GENERATE(&put_large, &get_large);
+  const bool puts = act == &put_large;
+  const auto whole = [](char c) { return std::string(kLarge, c); };
+  const auto begun = [&](Queue<std::string>& queue) {
+    queue.put(whole('a'));
+    if (!puts) queue.put(whole('b'));
+    return Stepped(act, queue);
+  };
+  const int all = [&] {
+    Queue<std::string> queue(3);
+    Stepped child = begun(queue);
+    int count = 0;
+    while (child.step()) ++count;
+    child.kill();
+    return count;
+  }();
+  for (const int steps : some_steps(all, 20)) {
+    CAPTURE(puts, steps, all);
+    Queue<std::string> queue(3);
+    Stepped child = begun(queue);
+    const bool within = child.steps(steps);
+    child.kill();
+    std::vector<std::string> left;
+    while (queue.poll()) left.push_back(queue.get(kNow));
+    const bool done =
+        puts ? left == std::vector{whole('a'), whole('b')} : left == std::vector{whole('b')};
+    const bool not_done =
+        puts ? left == std::vector{whole('a')} : left == std::vector{whole('a'), whole('b')};
+    REQUIRE((done || (within && not_done)));
+    // It has its whole room, again and again.
+    for (int round = 0; round < 2; ++round) {
+      for (int i = 0; i < 3; ++i) queue.put(whole('c'), kNow);
+      REQUIRE_THROWS_AS(queue.put(whole('d'), kNow), Full);
+      for (int i = 0; i < 3; ++i) REQUIRE(queue.get(kNow) == whole('c'));
+    }
+    REQUIRE(queue.empty());
+  }
 }
 
 TEST_CASE("Queue: killed behind the very instruction that puts or takes it is whole") {

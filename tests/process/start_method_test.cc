@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "helpers.h"
+#include "stepped.h"
 #include "towpath/process/exec_self.h"
 #include "towpath/process/forkserver.h"
 #include "towpath/process/this_process.h"
@@ -208,6 +209,12 @@ TEST_CASE("Method: the title is what ps shows") {
   }
 }
 
+TEST_CASE("Method: in a test of its own process fork and single steps are to be had") {
+  // Where they are not, other tests leave out what needs them, and say nothing.
+  CHECK(methods().size() == 3);
+  CHECK(can_step() == kSteps);
+}
+
 TEST_CASE("Method: a forkserver that was killed is started again") {
   Process first(&nothing);
   first.start();
@@ -314,6 +321,10 @@ TEST_CASE("Method: a program that calls init too late is told so and starts no c
     CHECK(outcome.code == 0);
     CHECK_THAT(outcome.text, Catch::Contains("first statement of main"));
     CHECK_THAT(outcome.text, !Catch::Contains("target"));
+    const Outcome pool = run_program("process_late_init", std::string(method) + " pool");
+    CHECK(pool.code == 0);
+    CHECK_THAT(pool.text, Catch::Contains("first statement of main"));
+    CHECK_THAT(pool.text, !Catch::Contains("target"));
   }
   CHECK_THAT(run_program("process_late_init", "forkserver").text,
              Catch::Contains("the last one ended with exit code 2"));
