@@ -288,6 +288,7 @@ TEST_CASE("Listener: garbage at a local one is turned away") {
 
 TEST_CASE("Listener: who sends more than it takes is cut off") {
   const Way way = GENERATE(from_range(ways()));
+  INFO(way.name);
   const SocketFolder folder;
   ConnectOptions options = way.options("key");
   options.max_message = 100'000;
@@ -307,7 +308,13 @@ TEST_CASE("Listener: who sends more than it takes is cut off") {
       // Before all of it was sent.
     }
   });
-  CHECK_THROWS_AS(line.recv_bytes(kSoon), Error);
+  // ZeroMQ drops such a peer, and does not say why.
+  if (way.transport == Transport::kAuto && !way.tcp) {
+    CHECK_THROWS_WITH(line.recv_bytes(kSoon), Catch::Contains("more than 100000 bytes"));
+    CHECK_THROWS_AS(line.recv_bytes(kSoon), EndOfStream);
+  } else {
+    CHECK_THROWS_AS(line.recv_bytes(kSoon), EndOfStream);
+  }
   CHECK_THROWS_AS(line.recv_bytes(kSoon), EndOfStream);
   sending.get();
   CHECK_THROWS_AS(client.recv_bytes(kSoon), EndOfStream);

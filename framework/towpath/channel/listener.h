@@ -19,7 +19,8 @@ struct ConnectOptions {
   // kAuto: shared memory for local addresses, ZeroMQ for TCP.
   Transport transport = Transport::kAuto;
   // Of a Listener: what its Clients may send at most. A larger message is not read, it ends its
-  // connection: Invalid or EndOfStream.
+  // connection: in shared memory Invalid, and then EndOfStream; over ZeroMQ, which drops such a
+  // peer and does not say why, EndOfStream at once.
   uint64_t max_message = kMaxConnectionMessage;
 };
 
