@@ -9,7 +9,9 @@ import tempfile
 import time
 import unittest
 
-PROGRAM = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin" / "hygiene_everything"
+BIN = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin"
+PROGRAM = BIN / "hygiene_everything"
+KILLS = BIN / "hygiene_kills"
 PR_SET_CHILD_SUBREAPER = 36
 SOON = 30  # seconds, on a busy machine
 
@@ -90,6 +92,32 @@ class HygieneTest(unittest.TestCase):
             time.sleep(0.005)
         reap()
 
+    def assert_nothing_left(self, folders):
+        """Of these sessions: neither a folder nor one that a remover has moved away, nor a socket."""
+        self.assertTrue(all(folder.parts[:3] == ("/", "dev", "shm") for folder in folders), folders)
+        roots = {folder.parent for folder in folders}
+        names = [path for root in roots if root.exists() for path in root.iterdir()]
+        self.assertEqual([], [path for path in names if any(folder.name in path.name for folder in folders)])
+        self.assertEqual([], [path for path in self.sockets.rglob("*") if not path.is_dir()])
+
+    def kills_leave_nothing(self, kills, seed, timeout):
+        print(f"{kills} kills, seed {seed}", flush=True)
+        # Into a file: the end of a pipe comes with the last process that has it.
+        with tempfile.TemporaryFile("w+") as out:
+            program = subprocess.Popen([KILLS, str(kills), str(seed)], env=self.environment, stdout=out)
+            try:
+                code = program.wait(timeout)
+            finally:
+                program.kill()
+            out.seek(0)
+            folder, *counts = out.read().splitlines()
+        print("\n".join(counts))
+        self.assertEqual(0, code)
+        self.assertEqual(7, len(counts))  # four lines of queues, the lock, the pool, the others
+        self.await_end_of_all("behind the kills")
+        # The keeper lives, so nobody has to sweep.
+        self.assert_nothing_left([pathlib.Path(folder)])
+
     def runs_leave_nothing(self, runs):
         folders = []
         for run in range(runs):
@@ -97,9 +125,7 @@ class HygieneTest(unittest.TestCase):
             folders.append(self.kill_at_random(method))
             self.await_end_of_all(f"run {run}, {method}")
         self.assertEqual(runs, len(set(folders)))
-        self.assertTrue(all(folder.parts[:3] == ("/", "dev", "shm") for folder in folders))
         # Where even the keeper was killed, the next program sweeps.
         subprocess.run([PROGRAM], env=self.environment, check=True)
-        self.assertEqual([], [folder for folder in folders if folder.exists()])
-        self.assertEqual([], [path for path in self.sockets.rglob("*") if not path.is_dir()])
+        self.assert_nothing_left(folders)
         print(f"{runs} runs were killed; nothing is left")

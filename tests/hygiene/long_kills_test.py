@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
-import os
-import pathlib
-import subprocess
+import time
 import unittest
 
-PROGRAM = pathlib.Path(os.environ["TOWPATH_BUILD"]) / "bin" / "hygiene_kills"
+from hygiene import HygieneTest
 
 
-class LongKills(unittest.TestCase):
-    def test_ten_thousand_at_random_lose_and_double_nothing(self):
-        subprocess.run([PROGRAM, "10000", "2"], check=True, timeout=3000)
+class LongKills(HygieneTest):
+    def test_ten_thousand_at_random_lose_and_double_and_leave_nothing(self):
+        self.kills_leave_nothing(10_000, seed=time.time_ns() % 2**31, timeout=3000)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 // Kills, at random instants, one after another of those who put, take, work, hold a lock, run a
 // pool's tasks, fork, or serve queues: argv[1] of them, argv[2] is the seed. In the end each item
-// that was put was worked on, each pool's task had one outcome, the lock kept its promise. Prints
-// the counts; exits with 1 at the first that is wrong.
+// that was put was worked on, each pool's task ran at most once and had one outcome, the lock kept
+// its promise. Prints its session's folder and the counts; exits with 1 at the first that is wrong.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +12,7 @@
 #include "line.h"
 #include "lock_under_fire.h"
 #include "pool_under_fire.h"
+#include "towpath/base/program_session.h"
 #include "towpath/channel/hub_place.h"
 #include "towpath/channel/wait.h"
 #include "towpath/multiprocessing.h"
@@ -99,6 +100,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s KILLS SEED\n", argv[0]);
     return 2;
   }
+  std::printf("%s\n", program_session().folder().c_str());
+  std::fflush(stdout);
   Battle battle(static_cast<uint32_t>(std::atoi(argv[2])));
   const int kills = std::atoi(argv[1]);
   for (int i = 0; i < kills; ++i) battle.kill_one();
