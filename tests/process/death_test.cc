@@ -44,7 +44,7 @@ UniqueFd pidfd_of(int pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidf
 
 }  // namespace
 
-TEST_CASE("Death: the child of a killed process is gone within a second") {
+TEST_CASE("Death: the child of a killed process ends with it") {
   for (const Method outer : {Method::kForkserver, Method::kSpawn}) {
     for (const Method inner : methods()) {
       CAPTURE(method_name(outer), method_name(inner));

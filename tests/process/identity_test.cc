@@ -137,10 +137,14 @@ TEST_CASE("Identity: a child that outlives its parent sees its end") {
               Options{.name = "lowest", .method = below, .outlives_parent = true},
               [](Connection above) {
                 const std::optional<ParentProcess> parent = parent_process();
-                above.send(parent->name() + (parent->is_alive() ? " lives" : " is dead"));
+                const auto state = [&parent] {
+                  const bool told = wait_readable(parent->sentinel(), Millis{0});
+                  return std::string(parent->is_alive() ? " lives" : " is dead") +
+                         (told ? ", says its sentinel" : "");
+                };
+                above.send(parent->name() + state());
                 const bool ended = parent->join(kSoon);
-                above.send(std::string(ended ? "ended" : "late") +
-                           (parent->is_alive() ? " and lives" : " and is dead"));
+                above.send((ended ? "ended and" : "late and") + state());
               },
               std::move(top));
           lowest.start();
@@ -150,7 +154,7 @@ TEST_CASE("Identity: a child that outlives its parent sees its end") {
     middle.start();
     CHECK(mine.recv<std::string>(kSoon) == "middle lives");
     middle.kill();
-    CHECK(mine.recv<std::string>(kSoon) == "ended and is dead");
+    CHECK(mine.recv<std::string>(kSoon) == "ended and is dead, says its sentinel");
     REQUIRE(middle.join(kSoon));
     // Nobody is left: the pipe's other end was the lowest one's alone.
     CHECK_THROWS_AS(mine.recv<std::string>(kSoon), EndOfStream);

@@ -112,7 +112,7 @@ TEST_CASE("Session: a program and all below it have the same one") {
   }
 }
 
-TEST_CASE("Session: kill -9 of a program leaves no file after a second") {
+TEST_CASE("Session: kill -9 of a program leaves no file") {
   for (const Method method : {Method::kForkserver, Method::kSpawn, Method::kFork}) {
     CAPTURE(method_name(method));
     const Program killed(method);
