@@ -180,7 +180,8 @@ bool RingLink::await_room(const Deadline& deadline, Try attempt) {
 RingLink::Arrival RingLink::await_record(const Deadline& deadline) {
   if (broken_) return Arrival::kEnd;
   if (ready()) return Arrival::kRecord;
-  if (!deadline.passed() && look_.find(received_, [this] { return ready(); })) return Arrival::kRecord;
+  if (!deadline.passed() && look_.find(received_, [this] { return ready(); }))
+    return Arrival::kRecord;
   bool gone = false;
   for (;;) {
     in_.ring.want_record(true);

@@ -5,6 +5,7 @@
 #endif
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <msgpack/pack.hpp>
 
@@ -20,10 +21,34 @@ void throw_out_of_range(std::string_view type) {
 // ── Encoder ──
 
 struct Encoder::State {
-  // What msgpack-c packs into; a string, so that take() costs no copy.
-  struct Stream {
-    std::string bytes;
-    void write(const char* data, size_t size) { bytes.append(data, size); }
+  // What msgpack-c packs into; a string, so that take() costs no copy. It is longer than what was
+  // written: heads and numbers, of a size known to the compiler, are a store or two.
+  class Stream {
+   public:
+    void write(const char* data, size_t size) {
+      if (size > bytes_.size() - used_) return grow(data, size);
+      std::memcpy(bytes_.data() + used_, data, size);
+      used_ += size;
+    }
+    void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
+    std::string_view bytes() const { return {bytes_.data(), used_}; }
+    void clear() { used_ = 0; }
+    std::string take() {
+      bytes_.resize(std::exchange(used_, 0));
+      return std::exchange(bytes_, {});
+    }
+
+   private:
+    [[gnu::noinline]] void grow(const char* data, size_t size) {
+      bytes_.resize(used_);
+      bytes_.append(data, size);
+      used_ = bytes_.size();
+      constexpr size_t kFirst = 240, kMost = 4096;  // what is made ahead has a cost, too
+      bytes_.resize(used_ + std::clamp(used_, kFirst, kMost));
+    }
+
+    std::string bytes_;
+    size_t used_ = 0;
   } stream;
   msgpack::packer<Stream> packer{stream};
 };
@@ -94,22 +119,22 @@ void Encoder::real(double value) {
 
 void Encoder::string(std::string_view value) {
   state_->packer.pack_str(checked(value.size()));
-  state_->stream.bytes.append(value);
+  state_->stream.write(value);
 }
 
 void Encoder::binary(std::string_view value) {
   state_->packer.pack_bin(checked(value.size()));
-  state_->stream.bytes.append(value);
+  state_->stream.write(value);
 }
 
 void Encoder::array(size_t size) { state_->packer.pack_array(checked(size)); }
 void Encoder::map(size_t size) { state_->packer.pack_map(checked(size)); }
 void Encoder::object(const Object& value) { encode_object(*this, value, 0); }
-void Encoder::raw(std::string_view encoded) { state_->stream.bytes.append(encoded); }
+void Encoder::raw(std::string_view encoded) { state_->stream.write(encoded); }
 
-std::string_view Encoder::bytes() const { return state_->stream.bytes; }
-std::string Encoder::take() { return std::exchange(state_->stream.bytes, {}); }
-void Encoder::clear() { state_->stream.bytes.clear(); }
+std::string_view Encoder::bytes() const { return state_->stream.bytes(); }
+std::string Encoder::take() { return state_->stream.take(); }
+void Encoder::clear() { state_->stream.clear(); }
 
 // ── Decoder ──
 // Our own reader of headers: msgpack-c parses whole values into its visitor, with a heap-allocated
@@ -141,10 +166,28 @@ struct Head {
                     // values of an array; pairs of a map
 };
 
-uint64_t big_endian(const char* bytes, size_t size) {
-  uint64_t number = 0;
-  for (size_t i = 0; i < size; ++i) number = number << 8 | static_cast<uint8_t>(bytes[i]);
+template <class Number>
+Number big_endian(const char* bytes) {
+  Number number = 0;
+  for (size_t i = 0; i < sizeof number; ++i) {  // which g++ makes one load of
+    number = static_cast<Number>(number << 8 | static_cast<uint8_t>(bytes[i]));
+  }
   return number;
+}
+
+uint64_t big_endian(const char* bytes, size_t size) {
+  switch (size) {
+    case 0:
+      return 0;
+    case 1:
+      return static_cast<uint8_t>(*bytes);
+    case 2:
+      return big_endian<uint16_t>(bytes);
+    case 4:
+      return big_endian<uint32_t>(bytes);
+    default:
+      return big_endian<uint64_t>(bytes);
+  }
 }
 
 Head read_head(std::string_view bytes) {

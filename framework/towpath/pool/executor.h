@@ -10,7 +10,8 @@ namespace towpath {
 
 // The same workers with the words of concurrent.futures.
 //
-// Workers    start when tasks come, as many as are needed, at most PoolOptions.workers. By kFork all
+// Workers    start when tasks come, as many as are needed, at most PoolOptions.workers. By kFork
+// all
 //            start with the executor, while the process has no thread yet, and what replaces them
 //            comes from the forkserver: as Pool has it.
 // Destructor shutdown(): waits for all tasks. (~Pool terminates.)
