@@ -60,7 +60,10 @@ TEST_CASE("ServedLock: a client that ends at any instant leaves it free") {
   std::thread acquirer([&] {
     while (!over) {
       TestCaller* const it = dying;
-      if (it == nullptr) continue;
+      if (it == nullptr) {
+        std::this_thread::yield();
+        continue;
+      }
       try {
         (void)lock.acquire({it->process.id, 1}, kSoon, *it, 2);
       } catch (const CallerGone&) {
@@ -76,7 +79,7 @@ TEST_CASE("ServedLock: a client that ends at any instant leaves it free") {
     for (uint64_t i = 0; i < round % 100; ++i) (void)lock.held_by({round, 1});
     caller.process.left = true;
     lock.forget(caller.process);
-    while (dying != nullptr) continue;
+    while (dying != nullptr) std::this_thread::yield();
     always_free = static_cast<bool>(lock.acquire({0, 1}, Millis{0}, other));
     if (always_free) lock.release({0, 1}, other.process);
   }
