@@ -131,7 +131,7 @@ TEST_CASE("Backlog: equal workers share quick tasks alike") {
   CHECK(one.give_idle(503) == 1);
 }
 
-TEST_CASE("Backlog: no shipment is more than is worth its travel, nor than is wanted") {
+TEST_CASE("Backlog: no shipment is more than is worth its travel nor than is wanted") {
   Timed one(10 * kMicrosecond);
   for (int i = 0; i < 10; ++i) one.add(20);
   CHECK(one.give_idle() == 40);  // whole parcels
@@ -152,7 +152,7 @@ TEST_CASE("Backlog: a parcel a little too large goes as a whole where nobody sha
   CHECK(one.give_idle(1) == 2);
 }
 
-TEST_CASE("Backlog: a chunk stays together, however long its tasks are") {
+TEST_CASE("Backlog: a chunk stays together however long its tasks are") {
   Timed one(5'000 * kMicrosecond);
   one.add(30, 1, true);
   one.add(30, 1, true);
@@ -169,7 +169,7 @@ TEST_CASE("Backlog: tasks with a deadline travel apart from those without") {
   CHECK(one.give_idle() == 10);
 }
 
-TEST_CASE("Backlog: large arguments travel a few at a time, very large ones to who waits") {
+TEST_CASE("Backlog: large arguments travel a few at a time and very large ones to who waits") {
   Timed one(50);
   for (int i = 0; i < 10; ++i) one.add(1, 10'000);
   CHECK(one.give_idle() == 2);  // 24 KiB
@@ -181,7 +181,7 @@ TEST_CASE("Backlog: large arguments travel a few at a time, very large ones to w
   CHECK(one.give_idle() == 1);
 }
 
-TEST_CASE("Backlog: what is put back is given first, and what was cancelled never") {
+TEST_CASE("Backlog: what is put back is given first and what was cancelled never") {
   Timed one(50);
   one.add(10);
   one.add(10);

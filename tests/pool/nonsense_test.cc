@@ -13,7 +13,7 @@ using namespace towpath;
 
 namespace {
 
-constexpr int kRandom = 256;
+constexpr uint32_t kRandom = 4'711;
 
 // The shared memory of that name in this process.
 std::vector<std::span<char>> mappings(const std::string& name) {
@@ -30,13 +30,16 @@ std::vector<std::span<char>> mappings(const std::string& name) {
   return found;
 }
 
-// Writes a byte all over it, or random ones.
-int64_t write_over(const std::string& name, int byte, bool stays) {
+// Writes a number all over it, or random ones.
+int64_t write_over(const std::string& name, uint32_t number, bool stays) {
   const auto all = mappings(name);
   if (all.empty()) throw std::runtime_error("no memory " + name);
   std::mt19937 random(4714);
   for (const std::span<char> bytes : all) {
-    for (char& each : bytes) each = static_cast<char>(byte == kRandom ? random() : byte);
+    for (size_t at = 0; at + sizeof number <= bytes.size(); at += sizeof number) {
+      const auto each = number == kRandom ? static_cast<uint32_t>(random()) : number;
+      std::memcpy(&bytes[at], &each, sizeof each);
+    }
   }
   if (stays) stay();
   return 42;
@@ -46,17 +49,17 @@ int64_t write_over(const std::string& name, int byte, bool stays) {
 
 TEST_CASE("Pool: a worker whose task writes over what they share is named and replaced") {
   const std::string memory = GENERATE("towpath-pool-slate", "towpath-connection");
-  const int byte = GENERATE(0, 0xff, kRandom);
+  const uint32_t number = GENERATE(0u, 1u, ~0u, kRandom);
   // Who stays with a broken slate looks like one with a long task.
   const bool slate = memory == "towpath-pool-slate";
   const bool stays = slate ? false : GENERATE(true, false);
-  CAPTURE(memory, byte, stays);
+  CAPTURE(memory, number, stays);
   const Runs runs(100);
   Pool pool(PoolOptions{.workers = 2, .initializer = Initializer(see_runs, runs)});
   CHECK(pool.map(counted, std::views::iota(0, 20)).size() == 20);  // quick: they go ahead
   std::vector<Future<int64_t>> others;
   for (int64_t i = 20; i < 50; ++i) others.push_back(pool.apply_async(counted, i));
-  auto bad = pool.apply_async(write_over, memory, byte, stays);
+  auto bad = pool.apply_async(write_over, memory, number, stays);
   for (int64_t i = 50; i < 100; ++i) others.push_back(pool.apply_async(counted, i));
 
   const auto check_death = [&](const WorkerDied& error, int64_t task) {
@@ -74,16 +77,16 @@ TEST_CASE("Pool: a worker whose task writes over what they share is named and re
     if (slate || stays) CHECK_THAT(error.what(), Catch::Contains("made no sense"));
   }
   for (size_t i = 0; i < others.size(); ++i) {
-    const size_t number = i + 20;
-    CAPTURE(number);
+    const size_t task = i + 20;
+    CAPTURE(task);
     try {
       const int64_t result = others[i].get(kSoon);
-      CHECK(result == static_cast<int64_t>(number));
-      CHECK(runs[number] == 1);
+      CHECK(result == static_cast<int64_t>(task));
+      CHECK(runs[task] == 1);
     } catch (const WorkerDied& error) {
       CHECK(slate);  // what its worker had begun is not known
       check_death(error, static_cast<int64_t>(i < 30 ? i : i + 1));
-      CHECK(runs[number] <= 1);
+      CHECK(runs[task] <= 1);
     }
   }
   CHECK(pool.map(square, numbers(1'000)).back() == 999 * 999);
@@ -91,9 +94,16 @@ TEST_CASE("Pool: a worker whose task writes over what they share is named and re
   CHECK(pool.apply(square, 5) == 25);
 }
 
+TEST_CASE("Pool: a result that a task made look like a greeting is told as its worker's death") {
+  Pool pool(1);
+  CHECK_THROWS_AS(pool.apply_async(write_over, "towpath-pool-slate", 1u, false).get(kSoon),
+                  WorkerDied);
+  CHECK(pool.apply(square, 5) == 25);
+}
+
 TEST_CASE("Pool: a task that writes over its worker's slate still has a deadline") {
   Pool pool(PoolOptions{.workers = 1, .deadline = Millis{300}});
-  auto bad = pool.apply_async(write_over, "towpath-pool-slate", 0, true);
+  auto bad = pool.apply_async(write_over, "towpath-pool-slate", 0u, true);
   CHECK_THAT(message_of<WorkerDied>([&] { bad.get(kSoon); }),
              Catch::Contains("task 0") && Catch::Contains("made no sense"));
   CHECK(pool.apply(square, 5) == 25);

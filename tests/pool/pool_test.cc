@@ -352,7 +352,7 @@ TEST_CASE("Pool: its size can be changed") {
   CHECK_THROWS_AS(pool.resize(0), Invalid);
 }
 
-TEST_CASE("Pool: made smaller, those that are idle end and a long task goes on") {
+TEST_CASE("Pool: of too many workers those that are idle end and a long task goes on") {
   Event end;
   const auto last = [](const Event& here) {
     here.wait(kSoon);
@@ -391,7 +391,7 @@ TEST_CASE("Pool: made smaller, those that are idle end and a long task goes on")
   }
 }
 
-TEST_CASE("Pool: made smaller than it has long tasks, all of them come to their end") {
+TEST_CASE("Pool: made smaller than it has long tasks it lets all of them end") {
   Event end;
   Pool pool(3);
   std::vector<Future<int>> tasks;

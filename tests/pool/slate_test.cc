@@ -51,7 +51,7 @@ TEST_CASE("Slate: of two who reach for a task at once one gets it") {
   }
 }
 
-TEST_CASE("Slate: results that were not sent are seen, and those that were are not") {
+TEST_CASE("Slate: results that were not sent are seen and those that were are not") {
   Both slate;
   CHECK_FALSE(slate.pool.look());
   slate.worker.begin(7, 3);

@@ -28,7 +28,7 @@ static_assert(HasLock<Array<int>> && !HasLock<RawArray<int>>);
 
 }  // namespace
 
-TEST_CASE("RawArray: a copy is the same memory, whatever it is copied from") {
+TEST_CASE("RawArray: a copy is the same memory whatever it is copied from") {
   RawArray<int> changing(std::vector<int>{1, 2, 3});
   const RawArray<int>& constant = changing;
   RawArray<int> first(changing);

@@ -268,7 +268,7 @@ TEST_CASE("Barrier: a party that has not come is missed however many have it") {
                     Catch::Contains(std::to_string(killed.pid())) && Catch::Contains("killed"));
 }
 
-TEST_CASE("Barrier: parties killed at random break it for the others, who hear of it") {
+TEST_CASE("Barrier: parties killed at random break it for the others") {
   Barrier barrier(3);
   const Numbers passed;
   std::minstd_rand random(11);
