@@ -35,6 +35,11 @@ class Program(TowpathTest):
             said = self.towpath("run", "t.yaml", "--batch-rows", wrong, code=2).text()
             self.assertIn(f"{wrong} is not a whole number of at least 1", said)
 
+    def test_its_library_can_be_loaded_by_a_program_that_runs(self):
+        library = PROGRAM.parents[1] / "lib/libtowpath.so"
+        code = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
+        subprocess.run(["/usr/bin/python3", "-c", code, library], check=True)
+
     def test_check_of_a_right_file_starts_nothing_and_exits_0(self):
         self.pipeline()
         self.towpath("check", "t.yaml")

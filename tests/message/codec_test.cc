@@ -98,6 +98,40 @@ void read_all(std::string_view bytes) {
 
 }  // namespace
 
+TEST_CASE("Encoder: what is taken has no more than twice the memory it needs") {
+  Encoder out;
+  out.integer(5);
+  const std::string small = out.take();
+  CHECK(small == "\x05");
+  CHECK(small.capacity() == std::string().capacity());  // in the string itself
+  for (const size_t size : {20, 300, 5'000, 100'000, 10'000'000}) {
+    out.string(std::string(size, 'x'));
+    CHECK(out.take().capacity() <= 2 * size + 16);
+    for (size_t i = 0; i < size; ++i) out.integer(5);
+    const std::string many = out.take();
+    CHECK(many == std::string(size, '\x05'));
+    CHECK(many.capacity() <= 2 * size + 16);
+  }
+  std::string large(size_t{100} << 20, 'x');
+  out.string(large);
+  CHECK(out.take().capacity() < large.size() + 4096);  // made once
+}
+
+TEST_CASE("Encoder: what comes behind clear() and take() begins anew") {
+  Encoder out;
+  out.string("a long text that is longer than the next");
+  out.clear();
+  CHECK(out.bytes().empty());
+  out.integer(1);
+  CHECK(out.bytes() == "\x01");
+  CHECK(out.take() == "\x01");
+  CHECK(out.bytes().empty());
+  out.string(std::string_view());
+  out.raw({});
+  CHECK(out.take() == "\xa0");
+  CHECK(out.take().empty());
+}
+
 TEST_CASE("Codec: a struct of every type comes back the same") {
   const All all = an_example();
   CHECK(round_trip(all) == all);

@@ -47,6 +47,7 @@ class QueueBell {
   // Rings if `ready`, else is silent. Asked under the lock, so the last to ask is right.
   template <class Ready>
   void settle(Ready ready) noexcept {
+    fence_behind_lock();  // of the stream, under which it changed
     if (!watched() || !try_open()) return;
     const ShortLock lock(s_.lock, [] {});
     set(ready());

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "towpath/base/error.h"
+#include "towpath/base/fetch_ahead.h"
 #include "towpath/base/format.h"
 
 namespace towpath {
@@ -76,14 +77,14 @@ bool RecordStream::has_chunks_for(uint64_t end) {
 // for all stores: asked for early, it is there by then.
 void RecordStream::fetch_ahead_to_write(uint64_t position) {
   const uint64_t ahead = position + kFetchAhead;
-  if (ahead / kChunk == position / kChunk) __builtin_prefetch(at(position) + kFetchAhead, 1);
+  if (ahead / kChunk == position / kChunk) fetch_to_write(at(position) + kFetchAhead);
 }
 
 // Not what writers may be writing at this moment.
 void RecordStream::fetch_ahead_to_read(uint64_t position) {
   const uint64_t ahead = position + kFetchAhead;
   if (ahead < s_.seen_head && ahead / kChunk == position / kChunk)
-    __builtin_prefetch(at(position) + kFetchAhead, 0);
+    fetch_to_read(at(position) + kFetchAhead);
 }
 
 void RecordStream::write(uint64_t position, std::string_view bytes) {

@@ -38,7 +38,8 @@ class RecordStream {
     // What writers tell readers.
     alignas(64) std::atomic<uint64_t> head;  // what is before it is in the stream
     std::atomic<uint32_t> ended;             // nothing more is put
-    // The writers' own: no reader takes these lines from their caches.
+    // The writers' own: readers don't take these lines from their caches (but join() and size()
+    // do).
     alignas(64) OwnedWord put_lock;
     std::atomic<uint64_t> puts;       // so many records
     std::atomic<uint64_t> next_slot;  // + 1; what the put under way is to make of these

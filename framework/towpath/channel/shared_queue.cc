@@ -185,7 +185,7 @@ void SharedQueue::until_room(Millis timeout, Try attempt) {
   Slices slices(timeout);
   bool slept = false;
   const auto leave = [&](bool more) {
-    if (slept) s.shared.room.pass_on(more);
+    if (slept) s.shared.room.pass_on([more] { return more; });
   };
   for (;;) {
     // A getter that was killed may have taken one.
@@ -337,7 +337,7 @@ QueueCore::Item SharedQueue::get(Millis timeout) {
   bool slept = false;
   // Wakes the next, if there is something for it.
   const auto leave = [&] {
-    if (slept) s.shared.items.pass_on(!nothing_to_get());
+    if (slept) s.shared.items.pass_on([this] { return !nothing_to_get(); });
   };
   for (bool look_for_dead = true;; look_for_dead = slept) {
     if (look_for_dead && s.joinable) give_back_of_dead();
@@ -383,9 +383,9 @@ bool SharedQueue::poll(Millis timeout) {
     slept = true;
     found = ready();
   }
-  found = !nothing_to_get();
-  if (slept) s.shared.items.pass_on(found);
-  return found;
+  const auto more = [this] { return !nothing_to_get(); };
+  if (slept) s.shared.items.pass_on(more);
+  return more();
 }
 
 // ── The rest ──
@@ -409,7 +409,8 @@ void SharedQueue::task_done() {
   State& s = *state_;
   const auto done = [&s] {
     s.shared.room.wake();  // for those who want its memory
-    if (s.slots.done() >= s.stream.puts()) s.shared.all_done.wake_all();
+    if (s.shared.all_done.may_sleep() && s.slots.done() >= s.stream.puts())
+      s.shared.all_done.wake_all();
   };
   while (const auto held = s.held.take()) {
     // Another process may have said so for it.

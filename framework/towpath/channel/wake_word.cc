@@ -5,7 +5,7 @@
 namespace towpath {
 
 void WakeWord::wake_all() {
-  if ((word_.load() & kSleeping) != 0) wake_sleepers(INT_MAX);
+  if (may_sleep()) wake_sleepers(INT_MAX);
 }
 
 void WakeWord::wake_sleepers(int most) {

@@ -22,15 +22,20 @@ class WakeWord {
   uint32_t announce() { return word_.fetch_or(kSleeping) | kSleeping; }
   // `seen` is what announce() returned.
   void sleep(uint32_t seen, Millis most) const { futex_wait(word_, seen, most); }
-  // By who has slept, at the end of its wait: others may sleep still. `more`: there is something
-  // left for them.
-  void pass_on(bool more) {
+  // By who has slept, at the end of its wait: others may sleep still. `more()`: there is something
+  // left for them. It is asked when all know again that they may sleep: what comes later wakes
+  // them.
+  template <class More>
+  void pass_on(More more) {
     word_.fetch_or(kSleeping);
-    if (more) wake();
+    if (more()) wake();
+  }
+  bool may_sleep() const {
+    fence_behind_lock();
+    return (word_.load() & kSleeping) != 0;
   }
   void wake() {
-    fence_behind_lock();
-    if ((word_.load() & kSleeping) != 0) wake_sleepers(1);
+    if (may_sleep()) wake_sleepers(1);
   }
   void wake_all();
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "towpath/base/error.h"
+#include "towpath/base/fetch_ahead.h"
 #include "towpath/base/format.h"
 
 namespace towpath {
@@ -63,7 +64,7 @@ char* RingWriter::reserve(uint64_t bytes) {
   at_ = skips ? 0 : at;
   // Memory that was the reader's must come here before publish() is done, which waits for all
   // stores: asked for early, it is there by then.
-  if (at_ + kFetchAhead < capacity_) __builtin_prefetch(data_ + at_ + kFetchAhead, 1);
+  if (at_ + kFetchAhead < capacity_) fetch_to_write(data_ + at_ + kFetchAhead);
   size_ = bytes;
   next_ = next;
   return data_ + at_ + kRingRecordHead;
@@ -125,7 +126,7 @@ std::optional<RingReader::Record> RingReader::front() {
     next_ = tail_ + needed;
     // Not what the writer may be writing at this moment.
     if (at + kFetchAhead < capacity_ && head_ - tail_ > kFetchAhead)
-      __builtin_prefetch(data_ + at + kFetchAhead, 0);
+      fetch_to_read(data_ + at + kFetchAhead);
     return Record{{data_ + at + kRingRecordHead, record.size}, record.tag};
   }
 }

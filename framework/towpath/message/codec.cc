@@ -30,21 +30,28 @@ struct Encoder::State {
       std::memcpy(bytes_.data() + used_, data, size);
       used_ += size;
     }
-    void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
+    void write(std::string_view bytes) {
+      if (!bytes.empty()) write(bytes.data(), bytes.size());
+    }
     std::string_view bytes() const { return {bytes_.data(), used_}; }
     void clear() { used_ = 0; }
+    // Some keep what they take for long: it has no more memory than twice what it needs.
     std::string take() {
-      bytes_.resize(std::exchange(used_, 0));
+      const size_t used = std::exchange(used_, 0);
+      if (used <= bytes_.capacity() / 2) return std::string(bytes_.data(), used);
+      bytes_.resize(used);
       return std::exchange(bytes_, {});
     }
 
    private:
     [[gnu::noinline]] void grow(const char* data, size_t size) {
+      constexpr size_t kFirst = 240, kMost = 4096;  // what is made ahead has a cost, too
+      const size_t ahead = size > kMost ? 0 : std::clamp(used_, kFirst, kMost);
       bytes_.resize(used_);
+      bytes_.reserve(used_ + size + ahead);
       bytes_.append(data, size);
       used_ = bytes_.size();
-      constexpr size_t kFirst = 240, kMost = 4096;  // what is made ahead has a cost, too
-      bytes_.resize(used_ + std::clamp(used_, kFirst, kMost));
+      bytes_.resize(used_ + ahead);
     }
 
     std::string bytes_;
@@ -166,27 +173,28 @@ struct Head {
                     // values of an array; pairs of a map
 };
 
+static_assert(std::endian::native == std::endian::little);
+
 template <class Number>
-Number big_endian(const char* bytes) {
-  Number number = 0;
-  for (size_t i = 0; i < sizeof number; ++i) {  // which g++ makes one load of
-    number = static_cast<Number>(number << 8 | static_cast<uint8_t>(bytes[i]));
-  }
+Number load(const char* bytes) {
+  Number number;
+  std::memcpy(&number, bytes, sizeof number);
   return number;
 }
 
+// `size`: 0, 1, 2, 4 or 8.
 uint64_t big_endian(const char* bytes, size_t size) {
   switch (size) {
     case 0:
       return 0;
     case 1:
-      return static_cast<uint8_t>(*bytes);
+      return load<uint8_t>(bytes);
     case 2:
-      return big_endian<uint16_t>(bytes);
+      return __builtin_bswap16(load<uint16_t>(bytes));
     case 4:
-      return big_endian<uint32_t>(bytes);
+      return __builtin_bswap32(load<uint32_t>(bytes));
     default:
-      return big_endian<uint64_t>(bytes);
+      return __builtin_bswap64(load<uint64_t>(bytes));
   }
 }
 
