@@ -1,5 +1,8 @@
 #include "towpath/input/partial_file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 
@@ -91,6 +94,30 @@ TEST_CASE("PartialFile: a link that has its partial name is not followed") {
   PartialFile file(folder / "out");
   CHECK_THROWS_WITH(file.open(0), Contains("is a symbolic link"));
   CHECK(text_of(folder / "precious") == "precious");
+}
+
+TEST_CASE("PartialFile: what has its partial name and is no file is not removed") {
+  const TempFolder folder;
+  const std::string pipe = folder / "out.towpath.partial";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const UniqueFd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  REQUIRE(reader);
+  PartialFile file(folder / "out");
+  CHECK_THROWS_WITH(file.open(0), Contains("not a regular file"));
+  file.discard();
+  CHECK(std::filesystem::exists(pipe));
+}
+
+TEST_CASE("PartialFile: can be opened again by who has it open") {
+  const TempFolder folder;
+  PartialFile file(folder / "out");
+  file.open(0);
+  put(file, "one");
+  CHECK(file.sync() == 3);
+  file.open(3);
+  put(file, " two");
+  file.publish();
+  CHECK(text_of(folder / "out") == "one two");
 }
 
 TEST_CASE("PartialFile: the mode of the file that it replaces stays") {

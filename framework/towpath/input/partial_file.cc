@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "towpath/base/error.h"
 #include "towpath/base/file_lock.h"
@@ -47,21 +48,22 @@ void PartialFile::open(uint64_t position) {
   }
   make_folders(parent_of(path_));
   // Not through a link, which is none of Towpath's, and not waiting for a pipe's other end.
-  fd_.reset(
+  fd_.reset();  // and with it the lock of an earlier open()
+  UniqueFd fd(
       ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666));
-  if (!fd_ && errno == ELOOP) {
+  if (!fd && errno == ELOOP) {
     throw Invalid(format("{} is a symbolic link: remove it", partial_));
   }
-  if (!fd_) throw_errno(format("open({})", partial_));
+  if (!fd) throw_errno(format("open({})", partial_));
   // The lock ends with this process, however it ends.
-  if (!try_lock_file(fd_, FileLock::kExclusive, partial_)) {
-    fd_.reset();
+  if (!try_lock_file(fd, FileLock::kExclusive, partial_)) {
     throw Invalid(format("{} is being written by another process", partial_));
   }
-  if (::fstat(fd_.get(), &status) != 0) throw_errno(format("fstat({})", partial_));
+  if (::fstat(fd.get(), &status) != 0) throw_errno(format("fstat({})", partial_));
   if (!S_ISREG(status.st_mode)) {
     throw Invalid(format("{} exists and is not a regular file", partial_));
   }
+  fd_ = std::move(fd);  // from here on the file is this object's, to write and to remove
   if (static_cast<uint64_t>(status.st_size) < position) {
     throw Invalid(format("{} has {} bytes, fewer than the {} that were recorded", partial_,
                          status.st_size, position));
