@@ -8,6 +8,7 @@
 
 #include "helpers.h"
 #include "runs.h"
+#include "towpath/pool/slate.h"
 
 using namespace towpath;
 
@@ -43,6 +44,18 @@ int64_t write_over(const std::string& name, uint32_t number, bool stays) {
   }
   if (stays) stay();
   return 42;
+}
+
+// Makes the message of its own result one of that kind, of which it is a whole one.
+RemoteTrace pretend(uint32_t kind) {
+  const std::span<char> slate = mappings("towpath-pool-slate").at(0);
+  constexpr uint32_t kResults = pool::ResultsHead::kResults;
+  for (size_t line = 0; line + 64 <= slate.size(); line += 64) {
+    if (std::memcmp(&slate[line], &kResults, sizeof kResults) != 0) continue;
+    std::memcpy(&slate[line], &kind, sizeof kind);
+    return {.type = "std::runtime_error", .message = "no start"};
+  }
+  throw std::runtime_error("no head of results");
 }
 
 }  // namespace
@@ -99,6 +112,19 @@ TEST_CASE("Pool: a result that a task made look like a greeting is told as its w
   CHECK_THROWS_AS(pool.apply_async(write_over, "towpath-pool-slate", 1u, false).get(kSoon),
                   WorkerDied);
   CHECK(pool.apply(square, 5) == 25);
+}
+
+TEST_CASE("Pool: a result that a task made look like a failed start breaks no pool") {
+  Pool pool(1);
+  const int before = pool.apply(own_pid);
+  auto bad = pool.apply_async(pretend, uint32_t{pool::ResultsHead::kFailed});
+  try {
+    const RemoteTrace result = bad.get(kSoon);
+    CHECK(result.message == "no start");  // it still stood in the slate
+  } catch (const WorkerDied& error) {
+    CHECK_THAT(error.what(), Catch::Contains("made no sense") && Catch::Contains("was ready"));
+  }
+  CHECK(pool.apply(own_pid) != before);
 }
 
 TEST_CASE("Pool: a task that writes over its worker's slate still has a deadline") {

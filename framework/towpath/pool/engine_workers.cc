@@ -171,6 +171,7 @@ void Engine::handle(Arrived& arrived) {
         if (member.life == Member::Life::kStarting) member.life = Member::Life::kReady;
         return;
       case ResultsHead::kFailed:
+        if (member.heard_of) throw Invalid("a worker that was ready said that it failed to start");
         member.life = std::max(member.life, Member::Life::kRetiring);
         break_with(exception_of(from_bytes<RemoteTrace>(arrived.body)));
         return;

@@ -166,16 +166,16 @@ void Member::accept(const ResultsHead& head, std::string outcomes, std::vector<D
     }
     begin = end;
   }
+  const bool ends = (head.flags & ResultsHead::kEnd) != 0;
+  if (ends && index != shipment->head.count) {
+    throw Invalid("a worker ended a shipment without all of its results");
+  }
   std::ranges::move(found, std::back_inserter(out));
   shipment->received = index;
   was_of_use_ = true;
   heard_at = Clock::now();
   look_after = Millis{2};
-  if ((head.flags & ResultsHead::kEnd) == 0) return;
-  if (shipment->received != shipment->head.count) {
-    throw Invalid("a worker ended a shipment without all of its results");
-  }
-  shipments_.erase(shipment);
+  if (ends) shipments_.erase(shipment);
 }
 
 void Member::look(std::vector<Delivery>& out) {

@@ -1,0 +1,57 @@
+#include "towpath/pool/member.h"
+
+#include "helpers.h"
+
+using namespace towpath;
+using namespace towpath::pool;
+
+namespace {
+
+struct Nobody final : Receiver {
+  void take(uint64_t, uint32_t, std::string, bool) override {}
+  void fail(uint64_t, uint32_t, std::exception_ptr) override {}
+};
+
+// Its worker gets nothing: shipments are queued only, and the test says what it would.
+struct Silent {
+  Member member{1, {}, {}};
+  // A shipment of one parcel of so many tasks.
+  void ship(uint32_t tasks) {
+    Encoder arguments;
+    for (uint32_t i = 0; i < tasks; ++i) encode(arguments, i);
+    member.ship({Parcel{
+        .receiver = std::make_shared<Nobody>(), .count = tasks, .arguments = arguments.take()}});
+  }
+  ~Silent() {
+    member.process().kill();
+    member.process().join();
+  }
+};
+
+std::string results(uint32_t count) {
+  Encoder out;
+  for (uint32_t i = 0; i < count; ++i) encode(out, i);
+  return out.take();
+}
+
+}  // namespace
+
+TEST_CASE("Member: of results that make no sense none are delivered") {
+  Silent silent;
+  Member& member = silent.member;
+  silent.ship(3);
+  std::vector<Delivery> out;
+  constexpr uint32_t kEnd = ResultsHead::kEnd;
+  const ResultsHead bad = GENERATE(
+      ResultsHead{.shipment = 0, .count = 2, .flags = kEnd}, ResultsHead{.shipment = 1, .count = 2},
+      ResultsHead{.shipment = 0, .count = 4}, ResultsHead{.shipment = 0, .first = 1, .count = 2});
+  CAPTURE(bad.shipment, bad.first, bad.count, bad.flags);
+  CHECK_THROWS_AS(member.accept(bad, results(bad.count), out), Invalid);
+  CHECK(out.empty());
+  CHECK(member.tasks() == 3);
+  CHECK_FALSE(member.was_of_use());
+  member.accept({.shipment = 0, .count = 3, .flags = kEnd}, results(3), out);
+  REQUIRE(out.size() == 1);
+  CHECK(out.front().count == 3);
+  CHECK(member.idle());
+}
