@@ -44,6 +44,7 @@ TEST_CASE("Slate: of two who reach for a task at once one gets it") {
       while (slate.worker.claim(0)) ++claimed;
     });
     while (slate.pool.claimed(0) < static_cast<uint32_t>(round) * 30) {
+      std::this_thread::yield();
     }
     const uint32_t begun = slate.pool.revoke(0, kTasks);
     worker.join();
