@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "helpers.h"
+#include "towpath/process/throw_trace.h"
 
 using namespace towpath;
 
@@ -28,9 +29,33 @@ class Library {
   Library(const Library&) = delete;
   ~Library() { ::dlclose(handle_); }
   Target target() const { return reinterpret_cast<Target>(::dlsym(handle_, "exit_with")); }
+  // Where its function throws.
+  std::vector<CodeAddress> frames() const {
+    const RecordThrows record;
+    try {
+      reinterpret_cast<void (*)()>(::dlsym(handle_, "throw_from_library"))();
+    } catch (const std::runtime_error& error) {
+      return throw_frames(&error, typeid(error));
+    }
+    return {};
+  }
 
  private:
   void* handle_;
+};
+
+// The process is there for its lifetime.
+class InFolder {
+ public:
+  explicit InFolder(const std::filesystem::path& folder)
+      : before_(std::filesystem::current_path()) {
+    std::filesystem::current_path(folder);
+  }
+  InFolder(const InFolder&) = delete;
+  ~InFolder() { std::filesystem::current_path(before_); }
+
+ private:
+  std::filesystem::path before_;
 };
 
 std::string error_of(Method method, Target target) {
@@ -59,18 +84,25 @@ TEST_CASE("Target: a child loads the library that its parent has opened") {
 
 TEST_CASE("Target: a library by a relative path is found from another folder") {
   const TestFolder folder;
-  copy_library("libprocess_target.so", folder.path() + "/target.so");
-  const auto before = std::filesystem::current_path();
-  std::filesystem::current_path(folder.path());
-  {
-    const Library library("./target.so");
-    std::filesystem::create_directory("below");
-    Process process(library.target(), 5);
+  const InFolder in(folder.path());
+  const std::string path = copy_library("libprocess_target.so", folder.path() + "/target.so");
+  const Library library("./target.so");
+  // A file that its path names from there, too, and that is not meant.
+  std::filesystem::create_directory("below");
+  copy_library("libprocess_other_target.so", folder.path() + "/below/target.so");
+  const InFolder below("below");
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process(Options{.method = method}, library.target(), 5);
     process.start();
     REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
     CHECK(process.exitcode() == 12);
   }
-  std::filesystem::current_path(before);
+  std::filesystem::remove(path);
+  CHECK_THAT(error_of(Method::kSpawn, library.target()),
+             Catch::Contains(std::filesystem::canonical(folder.path()).string() +
+                             "/target.so holds the target but is not loaded in the child"));
 }
 
 TEST_CASE("Target: a library that was rebuilt meanwhile is not run and the error says so") {
@@ -95,5 +127,42 @@ TEST_CASE("Target: a library whose file is gone is named in the error") {
     CHECK_THAT(error_of(method, library.target()),
                Catch::Contains(path + " holds the target but is not loaded in the child") &&
                    Catch::Contains("No such file") && Catch::Contains("link the program with it"));
+  }
+}
+
+TEST_CASE("Target: a throw in a library that is opened later shows its lines") {
+  const TestFolder folder;
+  const std::string path = copy_library("libprocess_target.so", folder.path() + "/target.so");
+  std::vector<CodeAddress> frames;
+  {
+    const Library library(path);
+    frames = library.frames();
+    std::erase_if(frames, [&](const auto& each) { return each.module != path; });
+    REQUIRE_FALSE(frames.empty());
+  }
+  // This also reads what is loaded without it.
+  CHECK(lines_of(frames).starts_with("  at " + path + " + 0x"));
+  const Library again(path);
+  CHECK_THAT(lines_of(frames),
+             Catch::Contains("at throw_from_library") && Catch::Contains("library.cc:"));
+  const Library other(copy_library("libprocess_other_target.so", folder.path() + "/other.so"));
+  CHECK_THAT(lines_of(other.frames()),
+             Catch::Contains("at throw_from_library") && Catch::Contains("library.cc:"));
+}
+
+TEST_CASE("Target: a library without a build-id is known by its file from another folder") {
+  const TestFolder folder;
+  const InFolder in(folder.path());
+  copy_library("libprocess_unnamed_target.so", folder.path() + "/target.so");
+  const Library library("./target.so");
+  std::filesystem::create_directory("below");
+  const InFolder below("below");
+  for (const Method method : {Method::kForkserver, Method::kSpawn}) {
+    CAPTURE(method_name(method));
+    Process process(Options{.method = method}, library.target(), 5);
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+    CHECK(process.exitcode() == 14);
   }
 }

@@ -3,15 +3,14 @@
 #include <link.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <span>
-#include <string_view>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/process/load_module.h"
+#include "towpath/process/module_path.h"
 #include "towpath/process/module_stamp.h"
 
 namespace towpath {
@@ -33,15 +32,6 @@ void visit_modules(const std::function<bool(const dl_phdr_info&)>& visit) {
                                                                                               : 0;
       },
       const_cast<void*>(static_cast<const void*>(&visit)));
-}
-
-// The loader keeps a path as dlopen was given it: another process may be in another folder.
-std::string path_of(const dl_phdr_info& module) {
-  const std::string_view name = module.dlpi_name;
-  if (name.starts_with('/') || name.find('/') == name.npos) return std::string(name);
-  std::error_code failed;
-  const auto whole = std::filesystem::absolute(name, failed).lexically_normal();
-  return failed ? std::string(name) : whole.string();
 }
 
 bool has_other_build(const CodeAddress& address) {

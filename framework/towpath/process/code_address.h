@@ -10,7 +10,7 @@ namespace towpath {
 // offset in a module (the executable or a shared library), and the module's build-id, or the
 // identity of its file when it has none.
 struct CodeAddress {
-  std::string module;  // path; empty for the executable
+  std::string module;  // the file's path, wherever the process is by now; empty: the executable
   std::string stamp;
   uint64_t offset = 0;
   TOWPATH_FIELDS(module, stamp, offset)

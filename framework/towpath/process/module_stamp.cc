@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "towpath/base/format.h"
+#include "towpath/process/module_path.h"
 
 namespace towpath {
 namespace {
@@ -79,7 +80,8 @@ std::string stamp_of(const dl_phdr_info& module) {
                                  segment.p_memsz);
     if (!id.empty()) return id;
   }
-  return identity_of_file(module.dlpi_name[0] == '\0' ? "/proc/self/exe" : module.dlpi_name);
+  const std::string path = path_of(module);
+  return identity_of_file(path.empty() ? "/proc/self/exe" : path.c_str());
 }
 
 std::string stamp_of_file(const std::string& path) {

@@ -1,6 +1,7 @@
 #include "towpath/process/throw_trace.h"
 
 #include <cxxabi.h>
+#include <link.h>
 #include <unwind.h>
 
 #include <algorithm>
@@ -83,7 +84,26 @@ struct Lines {
   std::string text;
   size_t wanted = 0;   // of the text: up to the last frame that is not the standard library's
   bool ended = false;  // the rest is how the process came to run the function
+  bool found() const { return !text.empty() || ended; }
 };
+
+// How many modules were loaded and unloaded so far.
+struct Loads {
+  unsigned long long added = 0;
+  unsigned long long removed = 0;
+  bool operator==(const Loads&) const = default;
+};
+
+Loads loads() {
+  Loads all;
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* module, size_t, void* data) {
+        *static_cast<Loads*>(data) = {module->dlpi_adds, module->dlpi_subs};
+        return 1;
+      },
+      &all);
+  return all;
+}
 
 // What Towpath calls functions by: a task of a pool, a child's target, a manager's method or
 // update. In the debug information of what is local to a file a name is as the compiler shows it.
@@ -119,23 +139,39 @@ void add_symbol(void* data, uintptr_t place, const char* symbol, uintptr_t, uint
   add_line(data, place, nullptr, 0, symbol);
 }
 
-Lines lines_of_frame(const CodeAddress& frame) {
-  static backtrace_state* const state =
-      ::backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
-  Lines lines;
-  const std::string module = frame.module.empty() ? "the executable" : frame.module;
-  // None: a library that is loaded there and not here.
-  if (const auto place = reinterpret_cast<uintptr_t>(find_code(frame)); place != 0) {
-    ::backtrace_pcinfo(state, place, &add_line, &ignore_error, &lines);
+// What libbacktrace tells of this process's places. It lists the modules at its first answer and
+// frees nothing, so it is asked anew only where that may help.
+class Symbols {
+ public:
+  Lines lines_at(uintptr_t place, const Loads& now) {
+    // What was unloaded has left its place to others.
+    if (state_ == nullptr || of_.removed != now.removed) begin(now);
+    Lines lines = ask(place);
+    if (lines.found() || of_ == now) return lines;
+    begin(now);
+    return ask(place);
+  }
+
+ private:
+  void begin(const Loads& now) {
+    state_ = ::backtrace_create_state(nullptr, 1, &ignore_error, nullptr);
+    of_ = now;
+  }
+  Lines ask(uintptr_t place) const {
+    Lines lines;
+    ::backtrace_pcinfo(state_, place, &add_line, &ignore_error, &lines);
     // A module without debug information: the function's name at least.
-    if (lines.text.empty() && !lines.ended) {
-      ::backtrace_syminfo(state, place, &add_symbol, &ignore_error, &lines);
-    }
+    if (!lines.found()) ::backtrace_syminfo(state_, place, &add_symbol, &ignore_error, &lines);
+    return lines;
   }
-  if (lines.text.empty() && !lines.ended) {
-    lines.text = format("  at {} + {:#x}", module, frame.offset);
-  }
-  return lines;
+
+  backtrace_state* state_ = nullptr;
+  Loads of_;
+};
+
+std::string bare_line(const CodeAddress& frame) {
+  const std::string module = frame.module.empty() ? "the executable" : frame.module;
+  return format("  at {} + {:#x}", module, frame.offset);
 }
 
 }  // namespace
@@ -182,16 +218,29 @@ std::vector<CodeAddress> throw_frames(const void* exception, const std::type_inf
 
 std::string lines_of(const std::vector<CodeAddress>& frames) {
   static std::mutex mutex;
+  static Symbols symbols;
   static std::map<std::pair<std::string, uint64_t>, Lines> known;
+  static Loads of;
   const std::lock_guard lock(mutex);
+  // What was not found may be in a module that was loaded since.
+  if (const Loads now = loads(); now != of) {
+    std::erase_if(known, [](const auto& each) { return !each.second.found(); });
+    of = now;
+  }
   std::string text;
   for (const CodeAddress& frame : frames) {
     const std::pair key(frame.stamp, frame.offset);
     auto found = known.find(key);
-    if (found == known.end()) found = known.emplace(key, lines_of_frame(frame)).first;
-    if (!text.empty() && !found->second.text.empty()) text += "\n";
-    text += found->second.text;
-    if (found->second.ended) break;
+    if (found == known.end()) {
+      // None: a library that is loaded there and not here.
+      const auto place = reinterpret_cast<uintptr_t>(find_code(frame));
+      found = known.emplace(key, place == 0 ? Lines() : symbols.lines_at(place, of)).first;
+    }
+    const Lines& lines = found->second;
+    const std::string line = lines.found() ? lines.text : bare_line(frame);
+    if (!text.empty() && !line.empty()) text += "\n";
+    text += line;
+    if (lines.ended) break;
   }
   return text;
 }

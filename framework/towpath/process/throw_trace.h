@@ -33,8 +33,9 @@ std::vector<CodeAddress> throw_frames(const void* exception, const std::type_inf
 
 // The frames as text, a line each: "  at load(int) (rows.cc:17)", without those by which Towpath
 // came to call the function. Reads the debug information of the program and its libraries once,
-// which takes some tenths of a second and tens of megabytes in a large one; without any it shows
-// names, or module and offset. Thread-safe.
+// which takes some tenths of a second and tens of megabytes in a large one, and again for a frame
+// in a library that was loaded since; without any it shows names, or module and offset.
+// Thread-safe.
 std::string lines_of(const std::vector<CodeAddress>& frames);
 
 }  // namespace towpath
