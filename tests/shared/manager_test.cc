@@ -12,6 +12,7 @@
 #include "towpath/channel/listener.h"
 #include "towpath/process/remote_error.h"
 #include "towpath/process/this_process.h"
+#include "towpath/shared/manager_client.h"
 #include "towpath/shared/manager_server.h"
 #include "towpath/shared/shared_memory_manager.h"
 #include "towpath/sync/event.h"
@@ -40,7 +41,9 @@ struct Counter {
   }
   int64_t add(int64_t by) { return n += by; }
   int64_t value() const { return n; }
+  static constexpr int kFailLine = __LINE__ + 1;
   void fail(std::string text) { throw std::runtime_error(text); }
+  static constexpr int kFailOddlyLine = __LINE__ + 1;
   void fail_oddly() { throw OwnError{5}; }
   std::string where() const { return current_process().name() + started_with; }
   std::shared_ptr<Part> child() { return std::make_shared<Part>(); }
@@ -263,12 +266,14 @@ TEST_CASE("Manager: another program needs the key and learns where exceptions we
              Catch::StartsWith("a wrong key is refused\na wrong key is refused\ncounted 42\n"
                                "caught broken\nstd::runtime_error: broken\n" +
                                in + "  at "));
+  const auto at_line = [](int line) { return "manager_test.cc:" + std::to_string(line) + ")"; };
   const auto odd = outcome.text.find("\n(anonymous namespace)::OwnError: \n" + in);
   REQUIRE(odd != std::string::npos);
   CHECK_THAT(outcome.text.substr(0, odd),
-             Catch::Contains("  at fail (") && Catch::EndsWith("manager_test.cc:43)"));
+             Catch::Contains("  at fail (") && Catch::EndsWith(at_line(Counter::kFailLine)));
   CHECK_THAT(outcome.text.substr(odd),
-             Catch::Contains("  at fail_oddly (") && Catch::EndsWith("manager_test.cc:44)\n"));
+             Catch::Contains("  at fail_oddly (") &&
+                 Catch::EndsWith(at_line(Counter::kFailOddlyLine) + "\n"));
   CHECK(jobs.get(kSoon) == "from afar");
 }
 
@@ -399,6 +404,22 @@ TEST_CASE("Manager: what is no request is Invalid on its connection and hurts no
   fourth.send(managed::Hello{.client = 79, .instance = 5});
   CHECK_THAT(fourth.recv(kSoon).as_array()[1].as_array()[1].as_string(),
              Catch::Contains("another one is there"));
+}
+
+TEST_CASE("Manager: a client of another version is told so whatever its greeting holds") {
+  Manager manager({.name = "Versions"});
+  for (const std::string& greeting :
+       {std::string("\x94\x01\x4d\x00\xc3", 5),               // version 1: had no program
+        std::string("\x91\x00", 2),                           // shorter than any
+        std::string("\x97\x03\xa1x\x90\xc0\x01\x02\x03")}) {  // longer, and other types
+    Connection connection = Client(manager.address());
+    connection.send_bytes(greeting);
+    const std::string bytes = connection.recv_bytes(kSoon);
+    Decoder reply(bytes);
+    CHECK_THROWS_WITH(managed::read_reply(reply, "Versions"),
+                      Catch::Contains("Versions is of another version of Towpath"));
+    CHECK_THROWS_AS(connection.recv(kSoon), EndOfStream);
+  }
 }
 
 TEST_CASE("Manager: a destructor of the user's holds up nobody") {

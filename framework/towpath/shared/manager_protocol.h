@@ -57,7 +57,6 @@ struct Hello {
   uint64_t instance = 0;  // of the server that it means; 0: any
   bool lease = false;
   std::string program{};  // program_stamp(): who runs another gets traces as text
-  TOWPATH_FIELDS(version, client, instance, lease, program)
 };
 
 struct Welcome {
@@ -90,3 +89,15 @@ struct RemoteFunction {
 inline constexpr const char* kNotExposed = "towpath::NotExposed";
 
 }  // namespace towpath::managed
+
+namespace towpath {
+
+// An array that begins with the version, in every version. Of another one the rest is passed over:
+// the reader is to compare first.
+template <>
+struct Codec<managed::Hello> {
+  static void write(Encoder& out, const managed::Hello& hello);
+  static managed::Hello read(Decoder& in);
+};
+
+}  // namespace towpath

@@ -123,9 +123,13 @@ class ObjectServer::Line final : public Caller {
   void greet() {
     try {
       const auto hello = connection_.recv<Hello>(kGreeting);
+      if (hello.version != kVersion) {
+        throw Unsupported(
+            format("{} is of another version of Towpath (its managers speak version {}, the client "
+                   "{}): run the same on both sides",
+                   server_.options_.name, kVersion, hello.version));
+      }
       same_program_ = !hello.program.empty() && hello.program == program_stamp();
-      if (hello.version != kVersion)
-        throw Unsupported(format("{} is of another version of Towpath", server_.options_.name));
       if (hello.instance != 0 && hello.instance != instance()) {
         throw Closed(format("the manager that was at {} has ended; another one is there",
                             server_.where_.address));
