@@ -454,6 +454,18 @@ TEST_CASE("Pool: a worker's libraries are told of its share of the cores") {
     return inner.apply([] { return std::string(std::getenv("OMP_NUM_THREADS")); });
   };
   CHECK(one.apply(told_below, cores_of_pools()) == "1");
+  // But what the user has set is, also where it happens to be that share.
+  const std::string all = std::to_string(cores_of_pools());
+  const auto told_mkl = [](int workers) {
+    Pool inner(workers);
+    return inner.apply([] { return std::string(std::getenv("MKL_NUM_THREADS")); });
+  };
+  Pool of_options(PoolOptions{.workers = 1, .env = {{"MKL_NUM_THREADS", all}}});
+  CHECK(of_options.apply(told_mkl, cores_of_pools()) == all);
+  ::setenv("MKL_NUM_THREADS", all.c_str(), 1);
+  Pool of_environment(1);
+  CHECK(of_environment.apply(told_mkl, cores_of_pools()) == all);
+  ::unsetenv("MKL_NUM_THREADS");
 }
 
 TEST_CASE("Pool: a task that makes pools of itself without end is stopped") {

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "towpath/base/error.h"
@@ -19,8 +20,18 @@ namespace {
 constexpr size_t kMaxHead = 256;  // of a shipment
 constexpr int kMaxDepth = 10;     // of pools in workers of pools
 constexpr Millis kExitPatience{5'000};
+// By which a worker's libraries are told of its share of the cores; and which of them, in the
+// worker's environment, its pool has set.
+constexpr std::array kThreadCounts{"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"};
+constexpr const char* kSharesSet = "TOWPATH_POOL_SHARES";
 
 thread_local const Engine* own_engine = nullptr;
+
+// Of the environment; empty: it is not set.
+std::string_view variable(const char* name) {
+  const char* const set = std::getenv(name);
+  return set == nullptr ? "" : set;
+}
 
 // Those to be ended at exit(). Never destroyed: pools may end behind it.
 struct Running {
@@ -121,13 +132,19 @@ std::unique_ptr<Member> Engine::make_member(int of_workers) {
   options.env.emplace_back("TOWPATH_CORES", share);
   options.env.emplace_back("TOWPATH_POOL_DEPTH", std::to_string(depth() + 1));
   // Those that are set, too: a forkserver, and so its child, may know nothing of it. Where this
-  // process is a worker itself, what it was given is no wish of the user's.
-  const char* const given = std::getenv("TOWPATH_CORES");
-  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {
-    const char* const set = std::getenv(name);
-    const bool by_user = set != nullptr && (given == nullptr || std::string_view(set) != given);
+  // process is a worker itself, what its pool has set is no wish of the user's.
+  const std::string_view given = variable("TOWPATH_CORES");
+  const std::string_view of_pool = variable(kSharesSet);
+  std::string shares;
+  for (const char* name : kThreadCounts) {
+    const std::string_view set = variable(name);
+    const bool by_user =
+        !set.empty() && (set != given || of_pool.find(name) == std::string_view::npos);
     options.env.emplace_back(name, by_user ? set : share);
+    const auto is_named = [name](const auto& each) { return each.first == name; };
+    if (!by_user && std::ranges::none_of(options_.env, is_named)) shares += format("{} ", name);
   }
+  options.env.emplace_back(kSharesSet, shares);
   options.env.insert(options.env.end(), options_.env.begin(), options_.env.end());
   return std::make_unique<Member>(id, std::move(options), settings_);
 }

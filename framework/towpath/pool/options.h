@@ -58,7 +58,7 @@ struct TaskOptions {
 // Cores that a pool in this process may count on: cpu_count() in the program; in a worker of a
 // pool its share of that pool's (at least 1), so nested pools don't multiply. It comes down in the
 // environment, as TOWPATH_CORES; OMP_NUM_THREADS, OPENBLAS_NUM_THREADS and MKL_NUM_THREADS get the
-// same, or what they are set to in this process when the worker starts.
+// same, or what the user has set them to in this process when the worker starts.
 int cores_of_pools();
 
 }  // namespace towpath
