@@ -10,10 +10,9 @@ namespace towpath {
 
 // The same workers with the words of concurrent.futures.
 //
-// Workers    start when tasks come, as many as are needed, at most PoolOptions.workers. By kFork
-// all
-//            start with the executor, while the process has no thread yet, and what replaces them
-//            comes from the forkserver: as Pool has it.
+// Workers    start when tasks come, as many as are needed, at most PoolOptions.workers. Forked ones
+//            all start with the executor, while the process has no thread yet, and what replaces
+//            them comes from the forkserver: as Pool has it.
 // Destructor shutdown(): waits for all tasks. (~Pool terminates.)
 // All else   as Pool has it: a death breaks nothing but its task. Closed: submitting after
 //            shutdown().
