@@ -55,3 +55,22 @@ TEST_CASE("Member: of results that make no sense none are delivered") {
   CHECK(out.front().count == 3);
   CHECK(member.idle());
 }
+
+TEST_CASE("Member: who has tasks and was silent for a second is listened to once a second") {
+  Silent silent;
+  Member& member = silent.member;
+  CHECK_FALSE(member.to_be_heard(Clock::now() + Millis{5'000}));  // without tasks
+  silent.ship(1);
+  const auto start = member.heard_at;
+  const auto after = [&](int milliseconds) {
+    return member.to_be_heard(start + Millis{milliseconds});
+  };
+  CHECK_FALSE(after(999));
+  CHECK(after(1'000));
+  CHECK_FALSE(after(1'999));
+  CHECK(after(2'000));
+  member.heard_at = start + Millis{2'500};
+  CHECK_FALSE(after(3'000));
+  CHECK_FALSE(after(3'499));
+  CHECK(after(3'500));
+}

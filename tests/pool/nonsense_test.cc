@@ -1,4 +1,6 @@
 // Tasks that write over what their worker shares with its pool.
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <fstream>
 #include <random>
@@ -8,6 +10,7 @@
 
 #include "helpers.h"
 #include "runs.h"
+#include "towpath/memory/ring.h"
 #include "towpath/pool/slate.h"
 
 using namespace towpath;
@@ -44,6 +47,36 @@ int64_t write_over(const std::string& name, uint32_t number, bool stays) {
   }
   if (stays) stay();
   return 42;
+}
+
+// Writes over what this process has not read of the ring, all but the message that it is at,
+// records without meaning: beginnings of messages whose rest does not come. False: there is
+// nothing.
+bool lose_unread(std::span<char> ring) {
+  auto& control = *reinterpret_cast<RingControl*>(ring.data());
+  const std::span<char> data = ring.subspan(sizeof control);
+  const uint64_t mask = std::bit_floor(data.size()) - 1;
+  const uint64_t head = control.head;
+  uint64_t at = control.tail;
+  if (at == head) return false;
+  uint32_t size = 0;
+  std::memcpy(&size, &data[at & mask], sizeof size);
+  at += kRingRecordHead + (size + 7) / 8 * 8;
+  if (at >= head) return false;
+  constexpr uint32_t kBeginning[] = {0, 1};  // size, tag
+  for (; at != head; at += sizeof kBeginning) {
+    std::memcpy(&data[at & mask], kBeginning, sizeof kBeginning);
+  }
+  return true;
+}
+
+// Waits for tasks to come to its worker, and loses them.
+int64_t careless(int64_t task) {
+  counted(task);
+  const std::vector<std::span<char>> rings = mappings("towpath-connection");
+  if (!soon([&] { return std::ranges::count_if(rings, lose_unread) > 0; }))
+    throw std::runtime_error("nothing came that could be lost");
+  return task;
 }
 
 // Makes the message of its own result one of that kind, of which it is a whole one.
@@ -105,6 +138,31 @@ TEST_CASE("Pool: a worker whose task writes over what they share is named and re
   CHECK(pool.map(square, numbers(1'000)).back() == 999 * 999);
   CHECK(soon([&] { return pool.processes().size() == 2; }));
   CHECK(pool.apply(square, 5) == 25);
+}
+
+TEST_CASE("Pool: tasks that a task lost on their way to its worker are run by another") {
+  constexpr int64_t kBefore = 2'000;
+  const int64_t behind = GENERATE(1, 20'000);  // of many some come after those that are lost
+  CAPTURE(behind);
+  const Runs runs(static_cast<size_t>(kBefore + 1 + behind));
+  Pool pool(PoolOptions{.workers = 1, .initializer = Initializer(see_runs, runs)});
+  // They are quick, so that some go ahead.
+  CHECK(pool.map(counted, std::views::iota(int64_t{0}, kBefore)).size() == kBefore);
+  const int before = pool.processes().front().pid;
+  auto bad = pool.apply_async(careless, kBefore);
+  REQUIRE(soon([&] { return runs[kBefore] == 1; }));
+  std::vector<Future<int64_t>> others;
+  for (int64_t i = 1; i <= behind; ++i) others.push_back(pool.apply_async(counted, kBefore + i));
+  CHECK(bad.get(kSoon) == kBefore);
+  int64_t task = kBefore;
+  int64_t right = 0;
+  for (Future<int64_t>& other : others) {
+    const int64_t result = other.get(kSoon);
+    ++task;
+    right += result == task && runs[static_cast<size_t>(task)] == 1;
+  }
+  CHECK(right == behind);
+  CHECK(pool.processes().front().pid != before);
 }
 
 TEST_CASE("Pool: a result that a task made look like a greeting is told as its worker's death") {

@@ -240,7 +240,9 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
   const auto now = Clock::now();
   for (const auto& member : members_) {
     const bool told = std::ranges::find(ids, member->id()) != ids.end();
-    if (member->to_be_heard(now) || told) read(*member, arrived_);
+    const bool silent = member->to_be_heard(now);
+    if (silent) member->ask_what_came();
+    if (silent || told) read(*member, arrived_);
   }
   int timeout = -1;
   {

@@ -270,8 +270,21 @@ void Member::check_claims() {
 
 bool Member::to_be_heard(Clock::time_point now) {
   if (idle() || now < listen_at) return false;
-  listen_at = now + kSilence;
-  return true;
+  const bool silent = now >= heard_at + kSilence;
+  listen_at = (silent ? now : heard_at) + kSilence;
+  return silent;
+}
+
+void Member::ask_what_came() {
+  if (idle() || !heard_of || has_unsent()) return;
+  // The tasks before it are done, so none of them writes over the question.
+  const ShipmentHead& next = shipments_.front().head;
+  if (asked_for_ == next.number || slate_.claimed(next.slot) != 0) return;
+  asked_for_ = next.number;
+  Encoder out;
+  encode(out, ToWorker::kSent);
+  encode(out, next_number_);
+  queue(out);
 }
 
 Clock::time_point Member::expiry() const {

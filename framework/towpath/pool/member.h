@@ -83,9 +83,12 @@ class Member {
   void check_claims();
   // A task of it has come to an end.
   bool was_of_use() const { return was_of_use_; }
-  // It has tasks, and was silent for long: its connection is to be looked at, in case it wrote over
-  // what tells of messages. True once in a while.
+  // It has tasks, and was silent for a second: its connection is to be looked at, in case it wrote
+  // over what tells of messages. True once a second.
   bool to_be_heard(Clock::time_point now);
+  // Where it has not begun its next shipment: lets it look whether that was lost, because a task
+  // wrote over it before it was read; then the worker ends. Asks once a shipment. Without the lock.
+  void ask_what_came();
   // When that one will have passed its deadline; max: it has none, none runs.
   Clock::time_point expiry() const;
 
@@ -123,6 +126,7 @@ class Member {
   std::deque<Outgoing> unsent_;
   uint32_t next_slot_ = 0;
   uint32_t next_number_ = 0;
+  std::optional<uint32_t> asked_for_;  // a shipment's number
   bool was_of_use_ = false;
   std::string nonsense_;
   std::string nonsense_on_line_;

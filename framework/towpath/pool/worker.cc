@@ -64,6 +64,7 @@ class Worker {
   bool initialize();
   bool obey(std::string_view message);
   void define(const Definition& definition);
+  void require_next(uint32_t shipment) const;
   void run_shipment(Decoder& in);
   void run_task(const KnownCode& code, Decoder& in);
   void encode_failure(RemoteTrace trace);
@@ -81,6 +82,7 @@ class Worker {
   const WorkerSettings& settings_;
   const std::string name_ = format("{} (pid {})", current_process().name(), ::getpid());
   std::vector<KnownCode> codes_;
+  uint32_t next_shipment_ = 0;
   Encoder outcome_;
   bool thrown_ = false;  // it is a RemoteTrace
   int64_t begun_ = 0;    // since when the results in the slate were worked for
@@ -118,6 +120,9 @@ bool Worker::obey(std::string_view message) {
       return true;
     case ToWorker::kPill:
       return false;
+    case ToWorker::kSent:
+      require_next(decode<uint32_t>(in));
+      return true;
   }
   throw Invalid("a pool's message is of no known kind");
 }
@@ -134,8 +139,19 @@ void Worker::define(const Definition& definition) {
   codes_.push_back(std::move(code));
 }
 
+// What a task writes over in the connection's memory may look like messages that were given up.
+void Worker::require_next(uint32_t shipment) const {
+  if (shipment == next_shipment_) return;
+  throw Invalid(
+      format("shipment {} of a pool's tasks did not come, the next is {}: a task wrote "
+             "over the memory of their connection",
+             next_shipment_, shipment));
+}
+
 void Worker::run_shipment(Decoder& in) {
   const auto head = decode<ShipmentHead>(in);
+  require_next(head.number);
+  ++next_shipment_;
   if (head.code >= codes_.size() || head.slot >= kSlots) {
     throw Invalid("a pool's shipment names what is not known here");
   }

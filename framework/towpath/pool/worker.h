@@ -12,6 +12,7 @@
 //   pool ── define (number, code) ──────────────────▶ worker   before the first task of that code
 //   pool ── shipment (slot, code, count, arguments) ▶ worker
 //   pool ── large (descriptor) ─────────────────────▶ worker   one of these, in memory of its own
+//   pool ── sent (how many shipments) ──────────────▶ worker   when it is silent: was one lost?
 //   pool ── pill ───────────────────────────────────▶ worker   finish and exit
 //   pool ◀── ready, or failed (RemoteTrace) ───────── worker   after the initializer
 //   pool ◀── results (ResultsHead, outcomes) ──────── worker
@@ -20,7 +21,7 @@
 
 namespace towpath::pool {
 
-enum class ToWorker : uint8_t { kDefine, kShipment, kPill };
+enum class ToWorker : uint8_t { kDefine, kShipment, kPill, kSent };
 
 // Known by being an array: the others begin with a number.
 struct LargeMessage {
@@ -37,7 +38,7 @@ struct Definition {
 
 // The arguments of `count` calls follow.
 struct ShipmentHead {
-  uint32_t number = 0;  // of this worker's shipments
+  uint32_t number = 0;  // of this worker's shipments, from 0, one after another
   uint32_t slot = 0;
   uint32_t code = 0;
   uint32_t count = 0;
