@@ -58,6 +58,18 @@ class InFolder {
   std::filesystem::path before_;
 };
 
+// In a child by any method.
+void check_runs(Target target) {
+  for (const Method method : methods()) {
+    CAPTURE(method_name(method));
+    Process process(Options{.method = method}, target, 5);
+    process.start();
+    REQUIRE(process.join(kSoon));
+    CHECK(process.error().value_or("none") == "none");
+    CHECK(process.exitcode() == 12);
+  }
+}
+
 std::string error_of(Method method, Target target) {
   PipeEnds hidden;
   Process process(Options{.method = method, .stderr_fd = hidden.write.get()}, target, 5);
@@ -72,14 +84,7 @@ std::string error_of(Method method, Target target) {
 TEST_CASE("Target: a child loads the library that its parent has opened") {
   const TestFolder folder;
   const Library library(copy_library("libprocess_target.so", folder.path() + "/target.so"));
-  for (const Method method : methods()) {
-    CAPTURE(method_name(method));
-    Process process(Options{.method = method}, library.target(), 5);
-    process.start();
-    REQUIRE(process.join(kSoon));
-    CHECK(process.error().value_or("none") == "none");
-    CHECK(process.exitcode() == 12);
-  }
+  check_runs(library.target());
 }
 
 TEST_CASE("Target: a library by a relative path is found from another folder") {
@@ -91,14 +96,7 @@ TEST_CASE("Target: a library by a relative path is found from another folder") {
   std::filesystem::create_directory("below");
   copy_library("libprocess_other_target.so", folder.path() + "/below/target.so");
   const InFolder below("below");
-  for (const Method method : methods()) {
-    CAPTURE(method_name(method));
-    Process process(Options{.method = method}, library.target(), 5);
-    process.start();
-    REQUIRE(process.join(kSoon));
-    CHECK(process.error().value_or("none") == "none");
-    CHECK(process.exitcode() == 12);
-  }
+  check_runs(library.target());
   std::filesystem::remove(path);
   CHECK_THAT(error_of(Method::kSpawn, library.target()),
              Catch::Contains(std::filesystem::canonical(folder.path()).string() +
