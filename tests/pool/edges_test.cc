@@ -210,6 +210,17 @@ TEST_CASE("Pool: in a child of fork every use is Invalid and its end is nothing"
   CHECK(soon([&] { return unfinished.running(); }));
 }
 
+TEST_CASE("Pool: a child forked by hand that exits ends none of its workers") {
+  Pool pool(1);
+  const int worker = pool.apply([] { return ::getpid(); });
+  const pid_t child = ::fork();
+  if (child == 0) std::exit(0);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(pool.apply([] { return ::getpid(); }) == worker);
+}
+
 TEST_CASE("Pool: one that is assigned to ends as by its destructor") {
   Pool pool(1);
   const int pid = pool.processes().at(0).pid;

@@ -195,3 +195,21 @@ TEST_CASE("Exit: starts and ends are in the log of level debug") {
   CHECK_THAT(text, Catch::Contains("[DEBUG/told] at work\n"));
   CHECK_THAT(text, Catch::Contains("] process told (pid " + pid + ") ended with exit code 0\n"));
 }
+
+TEST_CASE("Exit: of a child forked by hand it ends and awaits none of the parent's children") {
+  Process daemon(Options{.daemon = true}, &run_for_ever);
+  Process child(&run_for_ever);
+  daemon.start();
+  child.start();
+  const pid_t forked = ::fork();
+  REQUIRE(forked >= 0);
+  if (forked == 0) std::exit(active_children().empty() ? 0 : 1);
+  int status = 0;
+  REQUIRE(::waitpid(forked, &status, 0) == forked);
+  CHECK(WEXITSTATUS(status) == 0);
+  for (Process* each : {&daemon, &child}) {
+    CHECK(each->is_alive());
+    each->kill();
+    REQUIRE(each->join(kSoon));
+  }
+}

@@ -61,6 +61,12 @@ TEST_CASE("Manager: what is no request is Invalid on its connection and hurts no
                                         "\x90"
                                         "\x91\x92"s,  // cut off in what it names
                                         "\x94"
+                                        "\x01"
+                                        "\xa4"
+                                        "size"
+                                        "\x90"
+                                        "\x91\x92\x00\xcd\xff\xff"s,  // names one outside of them
+                                        "\x94"
                                         "\xcd\xff\xff"
                                         "\xa4"
                                         "size"

@@ -62,16 +62,4 @@ void close_private_fds_of_parent() {
   open_fds().clear();
 }
 
-namespace {
-
-std::atomic<uint32_t> generation{0};
-const int counts_forks = ::pthread_atfork(nullptr, nullptr, [] { ++generation; });
-
-}  // namespace
-
-uint32_t fork_generation() {
-  (void)counts_forks;
-  return generation.load(std::memory_order_relaxed);
-}
-
 }  // namespace towpath

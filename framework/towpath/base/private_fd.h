@@ -32,8 +32,4 @@ class PrivateFd {
 // For the child of a fork: closes every PrivateFd of its parent.
 void close_private_fds_of_parent();
 
-// How often the line of processes that led here has forked: a number that tells a child of fork
-// from its parent at the cost of a load.
-uint32_t fork_generation();
-
 }  // namespace towpath

@@ -6,7 +6,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/private_fd.h"
+#include "towpath/base/per_process.h"
 #include "towpath/channel/link.h"
 #include "towpath/channel/ring_link.h"
 #include "towpath/channel/zmq_link.h"

@@ -4,7 +4,7 @@
 #include <mutex>
 #include <optional>
 
-#include "towpath/base/private_fd.h"
+#include "towpath/base/per_process.h"
 #include "towpath/sync/holder.h"
 
 namespace towpath {

@@ -10,6 +10,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/per_process.h"
 #include "towpath/base/signal_mask.h"
 #include "towpath/channel/item_run.h"
 #include "towpath/sync/holder.h"
@@ -223,21 +224,15 @@ void HubClient::finish() noexcept {
 
 namespace {
 
-// The clients of this process. Never destroyed: statics of other files may hold a queue.
+// The clients of this process.
 struct Clients {
   std::mutex mutex;
-  pid_t owner = ::getpid();
-  bool watches_exit = false;  // in a child of fork as well
+  bool watches_exit = false;
   std::vector<std::shared_ptr<HubClient>> all;
 
   static Clients& get() {
-    static auto* const it = new Clients;
-    return *it;
-  }
-  void check_fork() {
-    if (owner == ::getpid()) return;
-    owner = ::getpid();
-    all.clear();
+    static constinit PerProcess<Clients> it;
+    return it.get();
   }
 };
 
@@ -246,7 +241,6 @@ struct Clients {
 std::shared_ptr<HubClient> hub_client(uint64_t number) {
   Clients& clients = Clients::get();
   const std::lock_guard lock(clients.mutex);
-  clients.check_fork();
   const auto known = [&clients](uint64_t of) -> std::shared_ptr<HubClient> {
     const auto it = std::ranges::find(clients.all, of, &HubClient::number);
     return it == clients.all.end() ? nullptr : *it;

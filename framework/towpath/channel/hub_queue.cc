@@ -4,6 +4,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/per_process.h"
 #include "towpath/channel/queue_broker.h"
 
 namespace towpath {

@@ -14,7 +14,7 @@
 #include "towpath/base/brief_look.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/private_fd.h"
+#include "towpath/base/per_process.h"
 #include "towpath/channel/held_items.h"
 #include "towpath/channel/item_slots.h"
 #include "towpath/channel/queue_bell.h"

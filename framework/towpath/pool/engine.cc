@@ -8,6 +8,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/per_process.h"
 #include "towpath/base/signal_mask.h"
 #include "towpath/memory/file_space.h"
 #include "towpath/pool/errors.h"
@@ -33,15 +34,15 @@ std::string_view variable(const char* name) {
   return set == nullptr ? "" : set;
 }
 
-// Those to be ended at exit(). Never destroyed: pools may end behind it.
+// Those to be ended at exit().
 struct Running {
   std::mutex mutex;
   std::vector<std::weak_ptr<Engine>> engines;
   bool at_exit = false;
 };
 Running& running_engines() {
-  static auto* const it = new Running;
-  return *it;
+  static constinit PerProcess<Running> it;
+  return it.get();
 }
 
 // New workers would take the place of those that exit() ends, and callbacks meet statics that are
@@ -55,7 +56,6 @@ void terminate_all() noexcept {
       if (auto engine = each.lock()) engines.push_back(std::move(engine));
     }
   }
-  std::erase_if(engines, [](const auto& engine) { return !engine->own(); });
   for (const auto& engine : engines) engine->ask_to_end();
   // A callback may be one that never returns, or the one that exits.
   const Deadline deadline(kExitPatience);

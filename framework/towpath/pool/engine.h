@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "towpath/base/per_process.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/base/wake_fd.h"
 #include "towpath/pool/backlog.h"

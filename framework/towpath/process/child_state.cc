@@ -10,6 +10,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/log.h"
+#include "towpath/base/per_process.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/child.h"
@@ -103,10 +104,10 @@ struct Registry {
   bool at_exit = false;  // end_all() will run
 };
 
-// Never destroyed: Processes may end behind it.
+// A child of fork that exits runs the exit functions of its parent, on what is its own.
 Registry& registry() {
-  static auto* const it = new Registry;
-  return *it;
+  static constinit PerProcess<Registry> it;
+  return it.get();
 }
 
 // With the mutex held.
@@ -184,12 +185,6 @@ std::vector<std::shared_ptr<ChildState>> active() {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
   return take_active(r);
-}
-
-void forget_all() {
-  Registry& r = registry();
-  r.all.clear();
-  r.at_exit = false;  // hooks of the parent don't run in a child of fork
 }
 
 }  // namespace children

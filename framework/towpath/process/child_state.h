@@ -59,8 +59,8 @@ class ChildState {
   std::optional<std::string> error_;
 };
 
-// The children of this process that were not seen to end. At exit() daemons among them are
-// terminated, and the others joined: see Process.
+// The children of this process that were not seen to end; those of its parent are none of a child
+// of fork. At exit() daemons among them are terminated, and the others joined: see Process.
 namespace children {
 
 // Before a child is started: reaps others, and makes sure that add() can't fail.
@@ -68,8 +68,6 @@ void prepare();
 void add(const std::shared_ptr<ChildState>& child);
 // Reaps those that have ended, and returns the others.
 std::vector<std::shared_ptr<ChildState>> active();
-// In a child of fork: they were the parent's.
-void forget_all();
 
 }  // namespace children
 }  // namespace towpath

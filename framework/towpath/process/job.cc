@@ -176,7 +176,6 @@ void run_forked_child(UniqueFd line, const Job& job, std::vector<UniqueFd> fds) 
     std::exit(EXIT_FAILURE);
   }
   become_child(job, PrivateFd(std::move(line)));
-  children::forget_all();
   run_job(job, std::move(fds));
 }
 

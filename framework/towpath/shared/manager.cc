@@ -7,7 +7,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/private_fd.h"
+#include "towpath/base/per_process.h"
 #include "towpath/channel/local_socket.h"
 #include "towpath/process/process.h"
 #include "towpath/process/remote_error.h"

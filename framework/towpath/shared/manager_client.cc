@@ -5,7 +5,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/private_fd.h"
+#include "towpath/base/per_process.h"
 #include "towpath/channel/listener.h"
 #include "towpath/channel/shared_key.h"
 #include "towpath/process/remote_error.h"
@@ -46,17 +46,14 @@ Reply read_reply(Decoder& in, const std::string& manager) {
 // Those of this process, while somebody uses them.
 struct ManagerClient::Clients {
   std::mutex mutex;
-  uint32_t generation = fork_generation();
   std::map<uint64_t, std::weak_ptr<ManagerClient>> all;  // by instance, whatever its address
 
-  // Never destroyed: statics of other files may have proxies.
   static Clients& get() {
-    static auto* const it = new Clients;
-    return *it;
+    static constinit PerProcess<Clients> it;
+    return it.get();
   }
   std::shared_ptr<ManagerClient> find(uint64_t instance) {
     const std::lock_guard lock(mutex);
-    if (std::exchange(generation, fork_generation()) != fork_generation()) all.clear();
     const auto known = all.find(instance);
     return known == all.end() ? nullptr : usable(known->second);
   }

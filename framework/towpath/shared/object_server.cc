@@ -41,6 +41,13 @@ Request parse(std::string_view message) {
   request.arguments = in.raw();
   request.held = decode<std::vector<Held>>(in);
   if (!in.at_end()) throw Invalid(format("{} bytes follow a request", in.rest().size()));
+  uint64_t from = static_cast<uint64_t>(request.arguments.data() - message.data());
+  const uint64_t end = from + request.arguments.size();
+  for (const Held& each : request.held) {
+    if (each.at < from || each.at >= end)
+      throw Invalid(format("object {} is named outside of the arguments", each.object));
+    from = each.at;  // in order
+  }
   return request;
 }
 

@@ -4,18 +4,19 @@
 #include <mutex>
 #include <set>
 
+#include "towpath/base/per_process.h"
+
 namespace towpath {
 
 // All that this process has entered, for its exit.
 struct Members {
   std::mutex mutex;
   std::set<Membership*> all;
-  Holder hooked_for = 0;
+  bool at_exit = false;  // leave_all() will run
 
-  // Never destroyed: statics of other files may leave later.
   static Members& get() {
-    static auto* const it = new Members;
-    return *it;
+    static constinit PerProcess<Members> it;
+    return it.get();
   }
   static void leave_all() {
     Members& members = get();
@@ -39,12 +40,7 @@ void Membership::enter() {
     entry_ = &entry;
     break;
   }
-  if (members.hooked_for != me) {
-    // A child of fork does not run its parent's hooks.
-    members.all.clear();
-    std::atexit(&Members::leave_all);
-    members.hooked_for = me;
-  }
+  if (!members.at_exit) members.at_exit = std::atexit(&Members::leave_all) == 0;
   members.all.insert(this);
   entered_for_.store(me, std::memory_order_release);
 }
