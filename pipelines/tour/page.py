@@ -29,21 +29,31 @@ HEAD = """<!DOCTYPE html>
 <p>Small programs in reading order, each in Python and in C++, with what the C++ program prints
 (Python's prints the same, or the text says why it does not). Run one with
 <code>towpath-tour NAME</code>, all of them with <code>towpath-tour --all</code>.</p>
+<p>In C++ each is a function of one program, whose <code>main</code> begins with
+<code>towpath::init(argc, argv)</code>. To print as Python does they share a few helpers.</p>
+<details><summary>main and the helpers</summary>
+<pre>{main}</pre>
+<pre>{helpers}</pre>
+</details>
 """
 
 
 def without_frame(source):
-    """The comment at a C++ example's head as text, and its code without what all of them have."""
+    """The comment at a C++ example's head as text, and its code with what it includes of ours by its name."""
     lines = source.splitlines()
     about = []
     while lines and lines[0].startswith("//"):
         about.append(lines.pop(0)[2:].strip())
     code = "\n".join(line for line in lines if not line.startswith('#include "pipelines/'))
+    code = "#include <towpath/multiprocessing.h>\n" + code
     return " ".join(about), re.sub(r"\n{3,}", "\n\n", code).strip()
 
 
 def page(listing):
-    parts = [HEAD, "<ol>\n"]
+    head = HEAD
+    for place, name in (("{main}", "main.cc"), ("{helpers}", "tour.h")):
+        head = head.replace(place, html.escape((FOLDER / name).read_text().strip()))
+    parts = [head, "<ol>\n"]
     examples = [line.split(None, 1) for line in listing.splitlines()]
     for name, about in examples:
         parts.append(f'<li><a href="#{name}">{name}</a>: {html.escape(about)}</li>\n')
