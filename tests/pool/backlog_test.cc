@@ -196,3 +196,24 @@ TEST_CASE("Backlog: what is put back is given first and what was cancelled never
   CHECK(one.backlog.shipment({.idle = true, .equals = 1, .most = kAny, .recycles = false}).empty());
   CHECK(one.backlog.tasks() == 0);
 }
+
+TEST_CASE("Backlog: a task that three workers did not begin is taken out alone") {
+  Timed one(50);
+  one.add(3);
+  std::vector<Parcel> unbegun;
+  for (Parcel& each :
+       one.backlog.shipment({.idle = true, .equals = 1, .most = kAny, .recycles = false}))
+    unbegun.push_back(std::move(each));
+  CHECK_FALSE(Backlog::take_stalled(unbegun));
+  CHECK_FALSE(Backlog::take_stalled(unbegun));
+  const auto stalled = Backlog::take_stalled(unbegun);
+  REQUIRE(stalled);
+  CHECK(stalled->first == 0);
+  CHECK(stalled->count == 1);
+  REQUIRE(unbegun.size() == 1);
+  CHECK(unbegun.front().first == 1);
+  CHECK(unbegun.front().count == 2);
+  CHECK_FALSE(Backlog::take_stalled(unbegun));  // the next begins at nothing
+  std::vector<Parcel> none;
+  CHECK_FALSE(Backlog::take_stalled(none));
+}

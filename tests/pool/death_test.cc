@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <random>
 #include <ranges>
@@ -42,6 +43,16 @@ std::string fresh_path(const char* name) {
                            (std::string("towpath-") + name + "-" + std::to_string(::getpid()));
   std::filesystem::remove_all(path);
   return path;
+}
+
+// True when the kernel has stopped it.
+bool stop_process(int pid) {
+  ::kill(pid, SIGSTOP);
+  return soon([pid] {
+    std::string line;
+    std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/stat"), line);
+    return line.compare(line.rfind(')') + 2, 1, "T") == 0;
+  });
 }
 
 // Another text of the same size.
@@ -298,6 +309,43 @@ TEST_CASE("Pool: a task past its deadline is killed and its worker replaced") {
     return 1;
   });
   CHECK(patient.get(kSoon) == 1);
+}
+
+TEST_CASE("Pool: workers that are stopped before they begin a task are killed by its deadline") {
+  Pool pool(PoolOptions{.workers = 2, .deadline = Millis{300}});
+  pool.map(square, numbers(4), 1);
+  const auto stopped = pool.processes();
+  for (const auto& worker : stopped) REQUIRE(stop_process(worker.pid));
+  // Nobody has begun it, so it costs none of its retries.
+  CHECK(pool.apply_async(square, 3).get(kSoon) == 9);
+  const auto is_stopped = [&](const auto& worker) {
+    return worker.pid == stopped[0].pid || worker.pid == stopped[1].pid;
+  };
+  CHECK(std::ranges::count_if(pool.processes(), is_stopped) < 2);
+}
+
+TEST_CASE("Pool: a worker that is stopped while it runs a task is killed by its deadline") {
+  Pool pool(PoolOptions{.workers = 1, .deadline = Millis{300}});
+  auto stopped = pool.apply_async([] {
+    ::raise(SIGSTOP);
+    return 1;
+  });
+  CHECK_THAT(message_of<DeadlinePassed>([&] { stopped.get(kSoon); }),
+             Catch::Contains("300 ms") && Catch::Contains("SIGSTOP"));
+  CHECK(pool.apply(square, 2) == 4);
+}
+
+TEST_CASE("Pool: a task of a stopped worker goes to one that is idle") {
+  const bool is_killed = GENERATE(true, false);
+  Pool pool(PoolOptions{.workers = 2, .exit_grace = Millis{50}});
+  pool.map(square, numbers(4), 1);
+  const int pid = pool.processes().at(0).pid;
+  REQUIRE(stop_process(pid));
+  for (int64_t i = 0; i < 20; ++i) CHECK(pool.apply_async(square, i).get(kSoon) == i * i);
+  if (is_killed) ::kill(pid, SIGKILL);
+  CHECK(pool.map(square, numbers(3), 1) == std::vector<int64_t>{0, 1, 4});
+  pool.close();
+  CHECK(pool.join(kSoon));
 }
 
 TEST_CASE("Pool: the initializer runs once in each worker") {

@@ -16,11 +16,13 @@ struct Nobody final : Receiver {
 struct Silent {
   Member member{1, {}, {}};
   // A shipment of one parcel of so many tasks.
-  void ship(uint32_t tasks) {
+  void ship(uint32_t tasks, Millis deadline = kForever) {
     Encoder arguments;
     for (uint32_t i = 0; i < tasks; ++i) encode(arguments, i);
-    member.ship({Parcel{
-        .receiver = std::make_shared<Nobody>(), .count = tasks, .arguments = arguments.take()}});
+    member.ship({Parcel{.receiver = std::make_shared<Nobody>(),
+                        .count = tasks,
+                        .arguments = arguments.take(),
+                        .deadline = deadline}});
   }
   ~Silent() {
     member.process().kill();
@@ -73,4 +75,24 @@ TEST_CASE("Member: who has tasks and was silent for a second is listened to once
   CHECK_FALSE(after(3'000));
   CHECK_FALSE(after(3'499));
   CHECK(after(3'500));
+}
+
+TEST_CASE("Member: a deadline counts from the moment when the worker was free for the task") {
+  Silent silent;
+  Member& member = silent.member;
+  const auto start = Clock::now();
+  CHECK(member.expiry(start) == Clock::time_point::max());
+  silent.ship(2, Millis{100});
+  const auto shipped = Clock::now();
+  const auto expiry = member.expiry(start + Millis{5'000});  // whenever it is asked for
+  CHECK(expiry >= start + Member::kBeginPatience);
+  CHECK(expiry <= shipped + Member::kBeginPatience);
+  silent.ship(2, Millis{100});  // what waits behind it changes nothing
+  CHECK(member.expiry(start + Millis{6'000}) == expiry);
+  Silent patient;
+  patient.ship(1, Millis{3'000});
+  CHECK(patient.member.expiry(shipped) >= shipped + Millis{3'000});
+  Silent without;
+  without.ship(1);
+  CHECK(without.member.expiry(shipped) == Clock::time_point::max());
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 #include <stdexcept>
+#include <thread>
 
 #include "helpers.h"
 #include "towpath/memory/sealed_memory.h"
@@ -587,4 +588,35 @@ TEST_CASE("Process: how it ended is not a forked child's to ask") {
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WEXITSTATUS(status) == 2);
+}
+
+TEST_CASE("Process: one that is stopped says so until it goes on or ends") {
+  const Method method = GENERATE(from_range(methods()));
+  PipeEnds ready;
+  Process child(
+      Options{.method = method},
+      [](Descriptor to) {
+        say_ready(to);
+        run_for_ever();
+      },
+      Descriptor{ready.write.get()});
+  CHECK_FALSE(child.is_stopped());
+  child.start();
+  REQUIRE(await_ready(ready));
+  CHECK_FALSE(child.is_stopped());
+  const auto soon = [&](bool stopped) {
+    const Deadline deadline(kSoon);
+    while (child.is_stopped() != stopped && !deadline.passed()) std::this_thread::yield();
+    return child.is_stopped() == stopped;
+  };
+  ::kill(child.pid(), SIGSTOP);
+  CHECK(soon(true));
+  CHECK(child.is_stopped());
+  ::kill(child.pid(), SIGCONT);
+  CHECK(soon(false));
+  ::kill(child.pid(), SIGSTOP);
+  CHECK(soon(true));
+  child.kill();
+  CHECK(child.join(kSoon));
+  CHECK_FALSE(child.is_stopped());
 }

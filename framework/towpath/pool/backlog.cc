@@ -48,6 +48,19 @@ void Backlog::put_back(std::vector<Parcel> parcels) {
   }
 }
 
+std::optional<Parcel> Backlog::take_stalled(std::vector<Parcel>& unbegun) {
+  if (unbegun.empty() || ++unbegun.front().stalls < kMaxStalls) return std::nullopt;
+  Parcel& first = unbegun.front();
+  if (first.count > 1 && !first.together) {
+    Parcel stalled = first.cut(1);
+    first.stalls = 0;
+    return stalled;
+  }
+  Parcel stalled = std::move(first);
+  unbegun.erase(unbegun.begin());
+  return stalled;
+}
+
 void Backlog::drop_cancelled() {
   while (!parcels_.empty() && parcels_.front().receiver->cancelled) {
     tasks_ -= parcels_.front().count;

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <optional>
 #include <vector>
 
 #include "towpath/pool/parcel.h"
@@ -27,6 +28,10 @@ class Backlog {
 
   void add(Parcel parcel);                     // behind all others
   void put_back(std::vector<Parcel> parcels);  // in front, in their order
+  // What a worker had and did not begin: its first task is counted as stalled, and taken out (with
+  // those it must stay together with) when that was so with kMaxStalls workers.
+  static constexpr int kMaxStalls = 3;
+  static std::optional<Parcel> take_stalled(std::vector<Parcel>& unbegun);
   bool empty() const { return parcels_.empty(); }
   uint64_t tasks() const { return tasks_; }
   // From the front, those whose receivers wait no longer.

@@ -35,6 +35,9 @@ namespace towpath::pool {
 //   ready               recycling, resize,    retiring: what it has begun it brings to an end
 //                       idle, close
 //   ready               deadline, kill        its other tasks are taken back; SIGKILL
+//   ready               nothing: it has not   the same, and they wait for another worker
+//                       begun a task in the
+//                       time of its deadline
 //   retiring            no more tasks         pill: ending
 //   ending              died                  forgotten
 //   ending              lives on              SIGTERM after exit_grace, SIGKILL after kGrace more
@@ -120,6 +123,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   int poll_timeout() const;
   void watch_time();
   void watch_deadline(Member& member, Clock::time_point now);
+  void stalled(Member& member, std::vector<Parcel>& back);
   void watch_stuck(Member& member, Clock::time_point now);
   void settle();
   void end_all();

@@ -24,24 +24,57 @@ constexpr Millis kMaxLook{16};
 
 void Engine::watch_deadline(Member& member, Clock::time_point now) {
   if (member.deadline_at > now) return;
+  if (member.doom != Member::Doom::kNone) {  // its end is under way
+    member.deadline_at = kNever;
+    return;
+  }
   member.check_claims();  // it could seem for ever that no task runs
-  const auto expiry = member.expiry();
+  const auto expiry = member.expiry(now);
   if (expiry > now) {
     member.deadline_at = expiry;
     return;
   }
+  const bool ran = member.running().has_value();
   // It may have come to its end meanwhile, and the next begun; behind this none begins.
-  take_back(member);
-  if (member.expiry() <= now) {
+  std::vector<Parcel> back;
+  member.take_back(back);
+  const bool runs = member.running().has_value();
+  if (runs && member.expiry(now) <= now) {
     kill(member, Member::Doom::kDeadline);
     member.deadline_at = kNever;
+  } else if (!ran && !runs) {
+    stalled(member, back);
+    member.deadline_at = kNever;
   }
+  backlog_.put_back(std::move(back));
+}
+
+// A worker has had a task for the time of its deadline and has not begun it. It goes to another,
+// which costs none of its retries.
+void Engine::stalled(Member& member, std::vector<Parcel>& back) {
+  const bool stopped = member.process().is_stopped();
+  const std::string what =
+      format("worker {} (pid {}) {}", member.name(), member.process().pid(),
+             stopped ? "was stopped (SIGSTOP, or Ctrl-Z) and began no task" : "began no task");
+  log(Level::kWarning, format("{}: {} within its deadline, and is killed", options_.name, what));
+  kill(member, Member::Doom::kStalled);
+  const std::optional<Parcel> task = Backlog::take_stalled(back);
+  if (!task) return;
+  deliveries_.push_back(
+      {task->receiver,
+       task->first,
+       task->count,
+       {},
+       std::make_exception_ptr(DeadlinePassed(
+           format("task {} has a deadline of {} ms, and {} workers one after another did not begin "
+                  "it in that time; the last: {}. It never ran",
+                  task->first, task->deadline.count(), task->stalls, what)))});
 }
 
 // A worker that has long said nothing: the results it holds back are looked at, the tasks it has
 // not begun go to one that is idle.
 void Engine::watch_stuck(Member& member, Clock::time_point now) {
-  if (member.tasks() < 2 || member.life == Member::Life::kEnding) {
+  if ((member.tasks() < 2 && !member.has_unbegun()) || member.life == Member::Life::kEnding) {
     member.look_at = kNever;
     return;
   }
@@ -127,7 +160,7 @@ void Engine::settle() {
     if (member->life > Member::Life::kReady) continue;
     const bool used_up = options_.recycle_after != 0 && member->idle() &&
                          member->tasks_shipped >= options_.recycle_after;
-    const bool done = stop_ == Stop::kClose && backlog_.empty() && member->idle();
+    const bool done = stop_ == Stop::kClose && backlog_.empty() && member->tasks() == 0;
     if (used_up || done) {
       retire(*member);
     } else {
@@ -144,7 +177,8 @@ void Engine::settle() {
     }
   }
   for (const auto& member : members_) {
-    if (member->life == Member::Life::kRetiring && member->idle() && !member->has_unsent()) {
+    // Not only who is idle: one that is stopped never says that of what was taken back from it.
+    if (member->life == Member::Life::kRetiring && member->tasks() == 0 && !member->has_unsent()) {
       member->send_pill();
       member->life = Member::Life::kEnding;
       member->signal_at =

@@ -95,6 +95,7 @@ void Engine::retire(Member& member) {
 void Engine::kill(Member& member, Member::Doom doom) {
   if (member.doom == Member::Doom::kNone) member.doom = doom;
   member.life = Member::Life::kEnding;
+  member.was_stopped = member.process().is_stopped();
   member.process().kill();
 }
 
@@ -252,9 +253,10 @@ void Engine::fail_running(Member& member, Parcel parcel, int exitcode) {
   std::exception_ptr error;
   switch (member.doom) {
     case Member::Doom::kDeadline:
-      error = std::make_exception_ptr(DeadlinePassed(
-          format("worker {} (pid {}): task {} ran longer than its deadline of {} ms and was killed",
-                 member.name(), pid, task, parcel.deadline.count())));
+      error = std::make_exception_ptr(DeadlinePassed(format(
+          "worker {} (pid {}): task {} ran longer than its deadline of {} ms and was killed{}",
+          member.name(), pid, task, parcel.deadline.count(),
+          member.was_stopped ? "; the worker was stopped (SIGSTOP, or Ctrl-Z)" : "")));
       break;
     case Member::Doom::kKilled:
       error = std::make_exception_ptr(Cancelled(
@@ -264,6 +266,7 @@ void Engine::fail_running(Member& member, Parcel parcel, int exitcode) {
       error = std::make_exception_ptr(Closed(format("{}: it was terminated", options_.name)));
       break;
     case Member::Doom::kNone:
+    case Member::Doom::kStalled:
     case Member::Doom::kNonsense:
       if (parcel.retries > 0 && parcel.count == 1 && !parcel.receiver->cancelled) {
         --parcel.retries;

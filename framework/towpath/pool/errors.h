@@ -26,7 +26,8 @@ class WorkerDied : public Error {
   int64_t task_;
 };
 
-// The task ran longer than its deadline; its worker was killed and replaced.
+// The task ran longer than its deadline; its worker was killed and replaced. Or three workers one
+// after another did not begin it in that time: then it never ran.
 class DeadlinePassed : public Timeout {
  public:
   using Timeout::Timeout;

@@ -78,6 +78,7 @@ void Member::ship(std::deque<Parcel> pieces) {
     listen_at = heard_at + kSilence;
   }
   shipments_.push_back(std::move(shipment));
+  (void)next_to_begin(Clock::now());
 }
 
 void Member::send_pill() {
@@ -287,21 +288,36 @@ void Member::ask_what_came() {
   queue(out);
 }
 
-Clock::time_point Member::expiry() const {
-  auto expiry = Clock::time_point::max();
-  if (const auto now = running(); now && now->parcel->deadline != kForever) {
-    const auto started = slate_.started(now->shipment->head.slot, now->index);
-    const auto since =
-        started ? Clock::time_point(std::chrono::nanoseconds(*started)) : Clock::now();
-    return since + now->parcel->deadline;
-  }
-  // None runs at this instant: whichever comes next has its whole time before it.
+// The next task, and notes since when it is that.
+const Parcel* Member::next_to_begin(Clock::time_point now) {
   for (const Shipment& shipment : shipments_) {
+    const uint32_t claimed = slate_.claimed(shipment.head.slot);
+    if (claimed >= shipment.head.count) continue;
+    const std::pair next(shipment.head.number, claimed);
+    // What can't be sent is not the worker's fault.
+    if (next_ != next || refused_) next_since_ = now;
+    next_ = next;
+    uint32_t begin = 0;
     for (const Parcel& piece : shipment.pieces) {
-      if (piece.deadline != kForever) expiry = std::min(expiry, Clock::now() + piece.deadline);
+      begin += piece.count;
+      if (claimed < begin) return &piece;
     }
   }
-  return expiry;
+  return nullptr;
+}
+
+Clock::time_point Member::expiry(Clock::time_point now) {
+  const Parcel* const next = next_to_begin(now);
+  if (const auto runs = running(); runs && runs->parcel->deadline != kForever) {
+    const auto started = slate_.started(runs->shipment->head.slot, runs->index);
+    // Another's time stands there: it was done, and the worker about to begin the next.
+    const auto since = started           ? Clock::time_point(std::chrono::nanoseconds(*started))
+                       : next != nullptr ? next_since_
+                                         : now;
+    return since + runs->parcel->deadline;
+  }
+  if (next == nullptr || next->deadline == kForever) return Clock::time_point::max();
+  return next_since_ + std::max(next->deadline, kBeginPatience);
 }
 
 }  // namespace towpath::pool

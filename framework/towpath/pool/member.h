@@ -2,6 +2,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "towpath/channel/connection.h"
@@ -19,6 +20,7 @@ namespace towpath::pool {
 class Member {
  public:
   static constexpr size_t kMaxInMessage = size_t{1} << 20;  // larger ones take memory of their own
+  static constexpr Millis kBeginPatience{1'000};
   enum class Life {
     kStarting,  // runs the initializer
     kReady,
@@ -26,7 +28,7 @@ class Member {
     kEnding,    // has the pill, or a signal
   };
   // Why this pool ended it before its time.
-  enum class Doom { kNone, kDeadline, kKilled, kTerminated, kNonsense };
+  enum class Doom { kNone, kDeadline, kStalled, kKilled, kTerminated, kNonsense };
 
   // Starts the process.
   Member(uint64_t id, Options options, const WorkerSettings& settings);
@@ -89,13 +91,16 @@ class Member {
   // Where it has not begun its next shipment: lets it look whether that was lost, because a task
   // wrote over it before it was read; then the worker ends. Asks once a shipment. Without the lock.
   void ask_what_came();
-  // When that one will have passed its deadline; max: it has none, none runs.
-  Clock::time_point expiry() const;
+  // When the task that runs will have passed its deadline. Where none runs: when the next will not
+  // have been begun in that time (at least kBeginPatience) since the worker was free for it; a
+  // worker that is stopped or stuck begins none. max: it has no deadline, or there is no such task.
+  Clock::time_point expiry(Clock::time_point now);
 
   Life life = Life::kStarting;
   Doom doom = Doom::kNone;
   Clock::time_point signal_at = Clock::time_point::max();  // the next, harder way to end it
   bool was_asked = false;                                  // by SIGTERM
+  bool was_stopped = false;                                // when it was killed for its doom
   bool heard_of = false;                                   // it has said that it is ready
   bool hung_up = false;
   size_t codes_known = 0;
@@ -117,6 +122,7 @@ class Member {
   void send(Outgoing& message);
   void queue(Encoder& message) { unsent_.push_back({message.take()}); }
   void cut_shipment(Shipment& shipment, uint32_t count, std::vector<Parcel>& out);
+  const Parcel* next_to_begin(Clock::time_point now);
 
   uint64_t id_;
   Connection connection_;
@@ -127,6 +133,9 @@ class Member {
   uint32_t next_slot_ = 0;
   uint32_t next_number_ = 0;
   std::optional<uint32_t> asked_for_;  // a shipment's number
+  // Which task was to be begun next, when that was last looked at, and since when: shipment, index.
+  std::optional<std::pair<uint32_t, uint32_t>> next_;
+  Clock::time_point next_since_{};
   bool was_of_use_ = false;
   std::string nonsense_;
   std::string nonsense_on_line_;

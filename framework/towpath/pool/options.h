@@ -37,7 +37,10 @@ struct PoolOptions {
   size_t recycle_after = 0;  // a worker is replaced after so many tasks; 0: never
   // A worker whose resident memory has grown by so many bytes is replaced; 0: never.
   uint64_t recycle_growth = 0;
-  Millis deadline = kForever;  // of each task, from its beginning: then its worker is killed
+  // Of each task, from its beginning: then its worker is killed. A worker that does not begin a
+  // task so long (at least 1 s) after it was free for it is stopped or stuck: it is killed, too,
+  // and the task goes to another. The wait for a free worker does not count.
+  Millis deadline = kForever;
   Initializer initializer{};
   std::optional<Method> method{};  // get_start_method()
   // A worker without a task for so long ends; another starts when there are tasks.

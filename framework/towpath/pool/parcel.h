@@ -40,6 +40,7 @@ struct Parcel {
   Millis deadline = kForever;
   int retries = 0;  // that are left
   int attempts = 0;
+  int stalls = 0;         // workers that did not begin it within its deadline
   bool together = false;  // not to be cut
 
   // Splits off the first `tasks`, which are fewer than all.
@@ -47,8 +48,8 @@ struct Parcel {
     Decoder in(arguments);
     for (uint32_t i = 0; i < tasks; ++i) in.skip();
     const size_t bytes = arguments.size() - in.rest().size();
-    Parcel head{receiver, code,    tasks,    first,   arguments.substr(0, bytes),
-                deadline, retries, attempts, together};
+    Parcel head{receiver, code,    tasks,    first,  arguments.substr(0, bytes),
+                deadline, retries, attempts, stalls, together};
     arguments.erase(0, bytes);
     first += tasks;
     count -= tasks;

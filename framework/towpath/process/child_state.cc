@@ -35,6 +35,16 @@ bool ChildState::ended(Millis timeout) {
   return true;
 }
 
+// The kernel says so to whoever asks for it, and goes on saying so.
+bool ChildState::is_stopped() {
+  const std::lock_guard lock(mutex_);
+  siginfo_t info{};
+  return !reaped_ &&
+         ::waitid(P_PIDFD, static_cast<id_t>(started_.pidfd.get()), &info,
+                  WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid != 0;
+}
+
 // With the mutex held, when it has ended.
 void ChildState::reap() {
   siginfo_t info{};

@@ -41,6 +41,7 @@ class ChildState {
 
   // Waits for the end and takes the exit status.
   bool ended(Millis timeout);
+  bool is_stopped();
   void send_signal(int signal);
   std::optional<int> exitcode();
   std::optional<std::string> error();

@@ -105,6 +105,10 @@ bool Process::is_alive() const {
   return !started("is_alive").ended(Millis{0});
 }
 
+bool Process::is_stopped() const {
+  return state_->child != nullptr && started("is_stopped").is_stopped();
+}
+
 int Process::pid() const { return started("pid").pid(); }
 int Process::sentinel() const { return started("sentinel").sentinel(); }
 

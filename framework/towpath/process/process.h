@@ -89,6 +89,7 @@ class Process {
   const std::string& name() const;
   bool daemon() const;
   bool is_alive() const;
+  bool is_stopped() const;  // by SIGSTOP, or Ctrl-Z; SIGKILL ends it all the same
   int pid() const;       // Invalid before start
   int sentinel() const;  // readable once the process has ended; a pidfd. Invalid before start
   // None while it runs; n for exit(n); -s when signal s killed it.
