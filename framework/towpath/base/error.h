@@ -72,7 +72,8 @@ class Unsupported : public Error {
 
 class SystemError : public Error {
  public:
-  // `call` names the system call and its arguments, as in "open(data/a.csv)".
+  // `call` names the system call and its arguments, as in "open(data/a.csv)". Where a limit is
+  // reached, the text says which, and the way out.
   SystemError(std::string_view call, int error_number);
   int error_number() const { return error_number_; }
 

@@ -9,6 +9,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/way_out.h"
 #include "towpath/memory/file_space.h"
 
 namespace towpath {
@@ -56,11 +57,20 @@ bool QueueMemory::reserve(uint64_t at, uint64_t size) {
   struct statvfs room {};
   if (::fstatvfs(fd_.get(), &room) != 0) throw_errno("fstatvfs(/dev/shm)");
   // A file system without a limit counts no blocks.
-  if (room.f_blocks != 0 && size > room.f_bavail * room.f_frsize) return false;
-  const int error = reserve_space(fd_.get(), at, size);
+  const bool fits = room.f_blocks == 0 || size <= room.f_bavail * room.f_frsize;
+  const int error = fits ? reserve_space(fd_.get(), at, size) : ENOSPC;
+  const bool lacks = error == ENOSPC || error == ENOMEM;
+  lacks_ = lacks ? size : 0;
   if (error == 0) return true;
-  if (error == ENOSPC || error == ENOMEM) return false;
+  if (lacks) return false;
   throw SystemError(format("posix_fallocate({}, {}, {})", path_, at, size), error);
+}
+
+std::string QueueMemory::lack() const {
+  const uint64_t bytes = lacks_;
+  if (bytes == 0) return {};
+  return format("it needs {} KiB more in /dev/shm: {}", (bytes + 1023) / 1024,
+                room_in_shared_memory());
 }
 
 void QueueMemory::give_back(uint64_t at, uint64_t size) noexcept {

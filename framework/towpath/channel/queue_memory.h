@@ -40,6 +40,8 @@ class QueueMemory {
 
   // Makes sure of memory for a range. False: /dev/shm has no room for it.
   bool reserve(uint64_t at, uint64_t size);
+  // Why the last reserve() was false, and the way out; empty: it was true.
+  std::string lack() const;
   // Its memory is the system's again; it must be reserved anew.
   void give_back(uint64_t at, uint64_t size) noexcept;
 
@@ -54,6 +56,7 @@ class QueueMemory {
   std::string path_;
   pid_t maker_ = 0;  // 0: another process
   UniqueFd fd_;
+  std::atomic<uint64_t> lacks_{0};  // bytes
   std::atomic<char*> stream_{nullptr};
   std::atomic<char*> table_{nullptr};
   std::atomic<char*> pool_{nullptr};

@@ -14,6 +14,7 @@
 #include "towpath/base/brief_look.h"
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/log.h"
 #include "towpath/base/per_process.h"
 #include "towpath/channel/held_items.h"
 #include "towpath/channel/item_slots.h"
@@ -85,6 +86,7 @@ struct SharedQueue::State {
   pid_t maker;
   uint64_t maxsize = 0;
   bool joinable = false;
+  std::atomic<bool> warned{false};
   BriefLook look;  // for an item
 
   HeldItems<ItemSlots::Taken> held;
@@ -119,6 +121,7 @@ uint64_t SharedQueue::maxsize() const { return state_->maxsize; }
 // Why a put() or a loan has to wait.
 constexpr const char* kNoMemory =
     "its items take all the memory that a queue may have, or /dev/shm is full";
+constexpr Millis kSilent{1'000};  // then a put that waits for /dev/shm says so
 
 bool SharedQueue::in_slot(uint64_t size) const { return state_->joinable || size > kMaxInline; }
 
@@ -176,6 +179,12 @@ bool SharedQueue::try_put(std::string_view bytes, std::optional<uint32_t>& slot,
   return true;
 }
 
+// A put waits for memory that others than its getters may have to give; said once.
+void SharedQueue::warn(const std::string& lack) {
+  if (lack.empty() || state_->warned.exchange(true)) return;
+  log(Level::kWarning, format("put: {} waits ({} items): {}", state_->name(), size(), lack));
+}
+
 // Until attempt(reason) is true; getters make room meanwhile, or Full tells the reason.
 template <class Try>
 void SharedQueue::until_room(Millis timeout, Try attempt) {
@@ -183,19 +192,24 @@ void SharedQueue::until_room(Millis timeout, Try attempt) {
   const char* reason = "";
   if (attempt(reason)) return;
   Slices slices(timeout);
+  const Deadline until_warning(kSilent);
   bool slept = false;
   const auto leave = [&](bool more) {
     if (slept) s.shared.room.pass_on([more] { return more; });
   };
+  // Of /dev/shm, if that is the reason.
+  const auto lack = [&] { return reason == kNoMemory ? s.memory.lack() : std::string(); };
   for (;;) {
     // A getter that was killed may have taken one.
     s.stream.as_reader([] {});
     if (attempt(reason)) return leave(true);
     if (slices.passed()) {
       leave(true);
-      throw Full(format("put: {}: {}, and no getter made room in time ({} items, maxsize {})",
-                        s.name(), reason, size(), s.maxsize));
+      const std::string text = lack();
+      throw Full(format("put: {}: {}, and no getter made room in time ({} items, maxsize {}){}{}",
+                        s.name(), reason, size(), s.maxsize, text.empty() ? "" : "; ", text));
     }
+    if (until_warning.passed() && reason == kNoMemory) warn(lack());
     const uint32_t seen = s.shared.room.announce();
     if (attempt(reason)) return leave(true);
     s.shared.room.sleep(seen, slices.next());

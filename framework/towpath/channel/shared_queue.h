@@ -45,6 +45,7 @@ class SharedQueue final : public QueueCore {
   std::optional<uint32_t> slot_for(uint64_t size);
   bool try_put(std::string_view bytes, std::optional<uint32_t>& slot, const char*& reason);
   [[noreturn]] void throw_shut_down() const;
+  void warn(const std::string& lack);
   template <class Try>
   void until_room(Millis timeout, Try attempt);
   bool try_get(Item& item);

@@ -117,7 +117,7 @@ bool give_name(int fd, const std::string& path) {
                AT_SYMLINK_FOLLOW) == 0)
     return true;
   if (errno == EEXIST) return false;
-  throw_errno(format("linkat({})", path));
+  throw_errno(format("linkat(/proc/self/fd/{}, {})", fd, path));
 }
 
 Handle handle_of(std::string_view kind, std::string_view name) {

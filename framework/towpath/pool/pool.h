@@ -100,6 +100,8 @@ Stream::Pull puller(F, In&&... inputs) {
 //            with threads, such as another pool's). From then on the pool has a thread itself, so
 //            those that replace or join them come from the forkserver, and have nothing of this
 //            process's memory; the log says so.
+// Descriptors  10 for each worker, and 2; 2 more for the forkserver, once in this process. While
+//            workers start, some more for a moment. (ulimit -n)
 // Exits      a worker that was told to end has PoolOptions.exit_grace for it. exit() of this
 //            process terminates the pool.
 // Destructor terminates.

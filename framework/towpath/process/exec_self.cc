@@ -19,7 +19,6 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/process_limit.h"
 #include "towpath/base/signal_mask.h"
 #include "towpath/process/subreaper.h"
 
@@ -184,9 +183,7 @@ Launched exec_self(ExecRole role, int line, Parenthood parenthood) {
   UniqueFd pidfd(plan.pidfd);
   if (plan.error != 0) {
     if (plan.pid > 0) ::waitpid(plan.pid, nullptr, 0);
-    if (plan.error != EAGAIN) throw SystemError("execve(/proc/self/exe)", plan.error);
-    throw SystemError(format("no more processes can be started: {}", kRaiseProcessLimit),
-                      plan.error);
+    throw SystemError(plan.pid > 0 ? "execve(/proc/self/exe)" : "clone(a process)", plan.error);
   }
   return {plan.pid, std::move(pidfd)};
 }

@@ -13,9 +13,9 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/private_fd.h"
-#include "towpath/base/process_limit.h"
 #include "towpath/base/program_key.h"
 #include "towpath/base/program_session.h"
+#include "towpath/base/way_out.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/job.h"
@@ -157,9 +157,7 @@ int Forkserver::pid() {
 namespace {
 
 std::string show_refused(std::string_view call, int error) {
-  std::string text = format("forkserver: {}: {}", call, ::strerror(error));
-  if (error == EAGAIN) text += format("; {}", kRaiseProcessLimit);
-  return text;
+  return format("forkserver: {}: {}{}", call, ::strerror(error), way_out(call, error));
 }
 
 void report_failure(int line, const std::string& text) {

@@ -1,8 +1,10 @@
 #include "towpath/process/threads.h"
 
 #include <filesystem>
+#include <system_error>
 
 #include "towpath/base/clock.h"
+#include "towpath/base/error.h"
 #include "towpath/channel/wait.h"
 
 namespace towpath {
@@ -14,9 +16,10 @@ constexpr Millis kLeaving{20};
 
 size_t count_threads() {
   size_t threads = 0;
-  for ([[maybe_unused]] const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    ++threads;
-  }
+  std::error_code error;
+  const std::filesystem::directory_iterator tasks("/proc/self/task", error);
+  if (error) throw SystemError("opendir(/proc/self/task)", error.value());
+  for ([[maybe_unused]] const auto& task : tasks) ++threads;
 #if defined(__SANITIZE_THREAD__)
   --threads;  // ThreadSanitizer's own, which it makes anew in a child
 #endif

@@ -60,8 +60,8 @@ class Manager {
   // Objects that something refers to. The end of a proxy is told a little later.
   uint64_t number_of_objects() const { return ask<uint64_t>("objects"); }
 
-  // Ends it: what waits there ends, what runs has 5 s. Twice is once. Invalid: it was not made
-  // here.
+  // Ends it: what waits there ends, what runs has 5 s. One that is stopped (SIGSTOP, Ctrl-Z) can't
+  // answer, and is killed after half a second. Twice is once. Invalid: it was not made here.
   void shutdown();
 
   template <Sendable K, Sendable V>
