@@ -1,6 +1,9 @@
 // What is left when processes are killed that use a Manager, or that are one.
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <random>
@@ -97,6 +100,50 @@ TEST_CASE("Manager: its death is Closed for those who call and those who wait") 
   }
   CHECK(shared_files("listener").size() == before);
 }
+
+TEST_CASE("Manager: one that is stopped is killed soon by its shutdown") {
+  Manager manager;
+  auto list = manager.list<int>();
+  ::kill(manager.pid(), SIGSTOP);
+  const auto begin = Clock::now();
+  manager.shutdown();
+  CHECK(Clock::now() - begin < Millis{4'000});
+  CHECK_THROWS_AS(list.append(1), Closed);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("Manager: one that has no memory left says so and lives on") {
+  const auto transport = GENERATE(Transport::kAuto, Transport::kZeroMq);
+  Manager manager(ManagerOptions{.connect = {.transport = transport}}, [] {
+    std::ifstream statm("/proc/self/statm");
+    uint64_t pages = 0;
+    statm >> pages;
+    rlimit limit{};
+    ::getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = pages * 4096 + (uint64_t{200} << 20);
+    ::setrlimit(RLIMIT_AS, &limit);
+  });
+  auto list = manager.list<std::string>();
+  list.append("first");
+  const std::string large(size_t{4} << 20, 'x');
+  std::string what;
+  for (int i = 0; i < 200 && what.empty(); ++i) {
+    try {
+      list.append(large);
+    } catch (const Closed& error) {
+      FAIL(error.what());
+    } catch (const Error& error) {
+      what = error.what();
+    }
+  }
+  // Over ZeroMQ its thread that reads has no memory, and nobody is told of what.
+  CHECK_THAT(what, Catch::Contains(transport == Transport::kAuto ? "ulimit -v" : "want of memory"));
+  CHECK(list.at(0) == "first");
+  list.clear();
+  list.append("again");
+  CHECK(list.size() == 1);
+}
+#endif
 
 TEST_CASE("Manager: a user's method that kills it is Closed") {
   Manager manager;

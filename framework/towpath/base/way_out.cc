@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "towpath/base/format.h"
-#include "towpath/base/process_limit.h"
 
 namespace towpath {
 namespace {
@@ -35,6 +34,15 @@ std::string of_memory() {
          "(sysctl vm.max_map_count) if a process has very many";
 }
 
+std::string of_processes(std::string_view call) {
+  const bool thread = names(call, "thread");
+  if (!thread && !names(call, "fork") && !names(call, "clone")) return {};
+  // A thread that finds no room for its stack is refused in the same way.
+  return "; raise the limit of processes, which counts threads, too (ulimit -u, and pids.max of "
+         "its cgroup), or end other programs" +
+         (thread && limit_of(RLIMIT_AS) ? of_memory() : std::string());
+}
+
 }  // namespace
 
 std::string room_in_shared_memory() {
@@ -59,7 +67,7 @@ std::string way_out(std::string_view call, int error_number) {
     case ENOMEM:
       return of_memory();
     case EAGAIN:
-      return names(call, "fork") || names(call, "clone") ? format("; {}", kRaiseProcessLimit) : "";
+      return of_processes(call);
     case ENOSPC:
       return names(call, "/dev/shm") ? "; " + room_in_shared_memory() : "";
     case ENOENT:

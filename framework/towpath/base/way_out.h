@@ -6,7 +6,7 @@ namespace towpath {
 
 // What to do about a system call that failed because something has run out: the limit, as it is in
 // this process, and how to raise it; "; ..." to stand behind the system's own text. Empty for other
-// errors. `call` as in SystemError: what counts there is fork or clone, /dev/shm, and /proc.
+// errors. `call` as in SystemError: what counts there is fork, clone or thread; /dev/shm; /proc.
 //
 //   EMFILE, ENFILE   descriptors              ENOSPC on /dev/shm   shared memory
 //   ENOMEM           memory, addresses        ENOENT in /proc      it is not mounted

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <new>
 #include <span>
 #include <vector>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/log.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/base/program_session.h"
 #include "towpath/channel/descriptor_passing.h"
@@ -29,7 +31,7 @@
 namespace towpath {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr size_t kNonce = 32;
 constexpr uint64_t kMaxGreeting = 4096;
 
@@ -48,10 +50,11 @@ struct Answer {
 };
 
 struct Entrance {
-  std::string refusal;  // empty: come in
-  std::string proof;
-  std::string end;  // encoded
-  TOWPATH_FIELDS(refusal, proof, end)
+  std::string refusal{};  // empty: come in
+  std::string proof{};
+  std::string end{};   // encoded
+  std::string lack{};  // not empty: who may come in can't, for want of this
+  TOWPATH_FIELDS(refusal, proof, end, lack)
 };
 
 // The two sides prove different things, so that neither can send back what it got.
@@ -141,13 +144,28 @@ class LocalDoor final : public Listener::Door {
       Connection connection = let_in(guest.socket.get(), guest.challenge);
       last_accepted_ = format("pid {}", peer_of(guest.socket.get()).pid);
       return connection;
+    } catch (const SystemError& error) {
+      tell_lack(guest.socket.get(), error.what());
+    } catch (const std::bad_alloc&) {
+      tell_lack(guest.socket.get(), "memory");
     } catch (const Error&) {
-      return std::nullopt;
+      // It has died, or is none of ours.
+    }
+    return std::nullopt;
+  }
+
+  // Nobody can be let in for now, and who comes would take silence for the listener's end.
+  void tell_lack(int socket, const std::string& what) {
+    log(Level::kWarning, format("{}: no client can come in now: {}", address_, what));
+    try {
+      send_packet(socket, to_bytes(Entrance{.lack = what}), {}, Millis{0});
+    } catch (const Error&) {
+      // It has died meanwhile.
     }
   }
 
   [[noreturn]] static void refuse(int socket, const std::string& why) {
-    send_packet(socket, to_bytes(Entrance{why, {}, {}}), {}, Millis{0});
+    send_packet(socket, to_bytes(Entrance{.refusal = why}), {}, Millis{0});
     throw AuthenticationError(why);
   }
 
@@ -228,6 +246,9 @@ Connection enter_local_door(const std::string& address, const ConnectOptions& op
   if (!entrance.refusal.empty()) {
     throw AuthenticationError(format("{}: {}", address, entrance.refusal));
   }
+  if (!entrance.lack.empty())
+    throw Error(
+        format("the listener at {} lives, and can't let anybody in: {}", address, entrance.lack));
   if (!same_secret(entrance.proof,
                    proof_of("listener", options.key, challenge.nonce, answer.nonce))) {
     throw AuthenticationError(format("the listener at {} does not know the key", address));

@@ -14,7 +14,6 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/process_limit.h"
 #include "towpath/base/signal_mask.h"
 
 namespace towpath {
@@ -46,9 +45,7 @@ void make_sure_of_threads() {
   end.count_down();
   for (std::thread& thread : threads) thread.join();
   if (error == 0) return;
-  throw SystemError(
-      format("a thread can't be made, and ZeroMQ needs {}: {}", kThreads, kRaiseProcessLimit),
-      error);
+  throw SystemError(format("a thread can't be made, and ZeroMQ needs {}", kThreads), error);
 }
 
 // The process's context. Ended at exit, so that what is queued still leaves within the sockets'

@@ -8,6 +8,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/make_thread.h"
 #include "towpath/base/per_process.h"
 #include "towpath/base/signal_mask.h"
 #include "towpath/memory/file_space.h"
@@ -175,7 +176,7 @@ bool Engine::on_own_thread() const { return own_engine == this; }
 void Engine::start() {
   terminate_at_exit(shared_from_this());
   const SignalsBlocked blocked;
-  thread_ = std::thread([self = shared_from_this()]() mutable {
+  thread_ = make_thread(options_.name, [self = shared_from_this()]() mutable {
     own_engine = self.get();
     self->run();
     self.reset();

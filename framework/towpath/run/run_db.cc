@@ -10,7 +10,6 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
-#include "towpath/base/process_limit.h"
 
 namespace towpath {
 namespace {
@@ -67,8 +66,7 @@ RunDb::RunDb(const std::string& path) {
   try {
     thread_ = std::thread([this] { serve(); });
   } catch (const std::system_error& error) {
-    throw SystemError(format("a thread for the run's books can't be made: {}", kRaiseProcessLimit),
-                      error.code().value());
+    throw SystemError("a thread for the run's books can't be made", error.code().value());
   }
 }
 

@@ -20,6 +20,8 @@ namespace {
 
 constexpr Millis kEnding{5'000};  // what calls that run may take when the manager ends
 constexpr Millis kGrace{1'000};
+constexpr Millis kLook{100};     // at whether it is stopped
+constexpr Millis kStopped{500};  // what one that is stopped may take to go on
 
 // What the manager's process is told.
 struct ServerJob {
@@ -116,7 +118,14 @@ struct Manager::Server {
 void Manager::Server::end(const std::string& address) {
   if (std::exchange(ended, true)) return;
   line.close();
-  if (!process.join(kEnding + kGrace)) (void)stop(process, kGrace);
+  const Deadline ending(kEnding + kGrace);
+  Deadline stopped(kStopped);
+  while (!process.join(std::min(ending.left(), kLook))) {
+    if (!process.is_stopped()) stopped = Deadline(kStopped);
+    if (stopped.passed()) process.kill();
+    if (ending.passed()) break;
+  }
+  if (process.is_alive()) (void)stop(process, kGrace);
   // Who was killed leaves its socket.
   if (address.starts_with("ipc://")) ::unlink(socket_path(address).c_str());
 }

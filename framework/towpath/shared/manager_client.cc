@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kKeptBytes = size_t{1} << 20;  // of an encoder
 constexpr size_t kIdleLines = 8;
 constexpr size_t kDroppedAtOnce = 256;
+constexpr Millis kAnswer{1'000};    // of a manager that may be dead
 constexpr Millis kPatience{5'000};  // of a destructor, for room to say so
 
 thread_local OutgoingReferences* innermost = nullptr;
@@ -91,6 +92,20 @@ std::string ManagerClient::text() const {
 void ManagerClient::throw_ended() const {
   throw Closed(
       format("{}: the manager was shut down, or has died, and its objects with it", text()));
+}
+
+void ManagerClient::throw_cut_off() {
+  try {
+    (void)connect(false, kAnswer);
+  } catch (const Closed&) {
+    throw_ended();
+  } catch (const Timeout&) {
+    throw_ended();
+  }
+  throw Error(
+      format("{}: it lives, but has cut this call off: for want of memory or descriptors, or "
+             "because what it got made no sense. Its log says which. The call may have been done",
+             text()));
 }
 
 std::unique_ptr<ManagerClient::Line> ManagerClient::connect(bool lease, Millis timeout) {
@@ -317,10 +332,17 @@ Decoder& Exchange::run() {
     try {
       throw;
     } catch (const Closed&) {
-      client_->throw_ended();
+      client_->throw_cut_off();
     }
   }
-  is_asked_ = read_reply(*result_, client_->text()) == Reply::kReturnedIfTaken;
+  try {
+    is_asked_ = read_reply(*result_, client_->text()) == Reply::kReturnedIfTaken;
+  } catch (const SystemError&) {
+    // Where that is of the connection the manager ends it.
+    reply_.reset();
+    line_.reset();
+    throw;
+  }
   return *result_;
 }
 

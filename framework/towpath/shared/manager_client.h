@@ -58,6 +58,8 @@ class ManagerClient : public std::enable_shared_from_this<ManagerClient> {
   void say_dropped();
   void tell(std::string_view method, uint64_t object);
   [[noreturn]] void throw_ended() const;
+  // Of a call whose connection has ended: throw_ended(), unless the manager lives.
+  [[noreturn]] void throw_cut_off();
   std::shared_ptr<Reference> add_reference(uint64_t object);
 
   Where where_;

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
+#include <new>
 #include <optional>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/log.h"
+#include "towpath/base/make_thread.h"
 #include "towpath/channel/shared_key.h"
 #include "towpath/channel/wait.h"
 #include "towpath/process/remote_error.h"
@@ -92,6 +95,14 @@ class ObjectServer::Line final : public Caller {
     if (lease_) server_.objects_.leave(*process_);
   }
   void cut_off() { connection_.close(); }
+  // In a handler: it can't be served, and is told why.
+  void turn_away() noexcept {
+    try {
+      reply_error();
+    } catch (const std::exception&) {
+      // It has ended, or there is no memory even for that.
+    }
+  }
   bool greeted() const { return greeted_; }
 
   const ClientProcess& client() const override { return *process_; }
@@ -157,11 +168,26 @@ class ObjectServer::Line final : public Caller {
   }
 
   void reply_error() {
-    RemoteTrace trace = trace_of_current_exception();
+    RemoteTrace trace = trace_of_error();
     if (trace.worker.empty())
       trace.worker = format("{} (pid {})", server_.options_.name, ::getpid());
     if (!same_program_) show_frames(trace);
     connection_.send_bytes(reply_of(Reply::kThrew, to_bytes(trace)));
+  }
+
+  // A lack of memory with its way out.
+  RemoteTrace trace_of_error() const {
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      try {
+        throw SystemError(format("{}: no memory for the call", server_.options_.name), ENOMEM);
+      } catch (...) {
+        return trace_of_current_exception();
+      }
+    } catch (...) {
+      return trace_of_current_exception();
+    }
   }
 
   // False: it has ended.
@@ -175,6 +201,12 @@ class ObjectServer::Line final : public Caller {
       message = connection_.recv_bytes();
     } catch (const EndOfStream&) {
       return false;
+    } catch (const SystemError&) {  // its memory can't be mapped, or its descriptors not be taken
+      turn_away();
+      throw;
+    } catch (const std::bad_alloc&) {  // this one is lost, and no other
+      reply_error();
+      return true;
     }
     try {
       request = parse(message);
@@ -202,6 +234,10 @@ class ObjectServer::Line final : public Caller {
       connection_.send_bytes(reply_of(kind, call.out.bytes()));
     } catch (const Invalid&) {
       return reply_error();  // it is too large: nothing was sent
+    } catch (const SystemError&) {
+      return reply_error();  // there is no memory for it: the same
+    } catch (const std::bad_alloc&) {
+      return reply_error();
     }
     if (kind == Reply::kReturnedIfTaken && connection_.recv<bool>()) call.not_taken = nullptr;
   }
@@ -225,7 +261,7 @@ ObjectServer::ObjectServer(Options options)
   while (where_.instance == 0)
     std::memcpy(&where_.instance, random_bytes(sizeof where_.instance).data(),
                 sizeof where_.instance);
-  accepting_ = std::thread([this] { accept_all(); });
+  accepting_ = make_thread(options_.name, [this] { accept_all(); });
 }
 
 ObjectServer::~ObjectServer() {
@@ -288,15 +324,16 @@ void ObjectServer::start(Connection connection) {
   newcomers_.push_back(line);
   auto& thread = lines_[line];
   try {
-    thread = std::thread([this, line] {
+    thread = make_thread(options_.name, [this, line] {
       line->run();
       const std::lock_guard end(mutex_);
       ended_threads_.push_back(std::move(lines_.at(line)));
       lines_.erase(line);
       ended_.notify_all();
     });
-  } catch (const std::system_error&) {
+  } catch (const SystemError&) {
     lines_.erase(line);
+    line->turn_away();
     throw;
   }
 }
