@@ -1,7 +1,9 @@
 // Large and deep arguments, callbacks that use their pool, workers that are of no use, exit().
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <atomic>
+#include <fstream>
 #include <future>
 #include <ranges>
 
@@ -261,3 +263,23 @@ TEST_CASE("Pool: a chunk stays together in imap") {
     count += each >= 0;
   CHECK(count == 10);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("Pool: a result that finds no memory to travel in fails its task and no worker") {
+  const auto limit_addresses = [] {
+    std::ifstream statm("/proc/self/statm");
+    uint64_t pages = 0;
+    statm >> pages;
+    rlimit limit{};
+    ::getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = pages * 4096 + (uint64_t{80} << 20);
+    ::setrlimit(RLIMIT_AS, &limit);
+  };
+  Pool pool(PoolOptions{.workers = 1, .initializer = +limit_addresses});
+  const int worker = pool.apply(own_pid);
+  // Its connection would take a ring of 64 MiB for it.
+  const auto large = [] { return std::string(size_t{30} << 20, 'x'); };
+  CHECK_THAT(message_of<SystemError>([&] { pool.apply(large); }), Catch::Contains("ulimit -v"));
+  CHECK(pool.apply(own_pid) == worker);
+}
+#endif

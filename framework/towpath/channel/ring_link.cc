@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
-#include <new>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -342,23 +341,11 @@ std::optional<Link::Incoming> RingLink::receive(const Deadline& deadline) {
         pop_front();
         forget_pieces();
       } else {
-        end_reading();
+        broken_ = true;
+        interrupt();
       }
       throw;
     }
-  }
-}
-
-// In a handler, for what can't be read. Where the system refused memory or descriptors, this end
-// can still say so to its peer before it is closed.
-void RingLink::end_reading() {
-  broken_ = true;
-  try {
-    throw;
-  } catch (const SystemError&) {
-  } catch (const std::bad_alloc&) {
-  } catch (...) {
-    interrupt();
   }
 }
 

@@ -57,7 +57,6 @@ class RingLink final : public Link {
   bool put(std::string_view bytes, uint32_t tag, uint64_t packet, const Deadline& deadline);
   bool put_bulk(std::string_view bytes, uint32_t tag, uint64_t packet, const Deadline& deadline);
   void make_bulk(uint64_t bytes, const Deadline& deadline);
-  void end_reading();
   uint64_t send_packet_of(std::span<const int> fds, const Deadline& deadline);
 
   enum class Arrival { kRecord, kEnd, kTimeout };

@@ -1,15 +1,39 @@
 #include "towpath/memory/arena_view.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/quantity.h"
 
 namespace towpath {
+namespace {
+
+// Where addresses are limited, with what a run can do about it.
+Mapping map_all(const SealedMemory& memory) {
+  try {
+    return {memory.fd(), 0, memory.size(), Mapping::Access::kRead};
+  } catch (const SystemError& error) {
+    rlimit limit{};
+    const bool limited = error.error_number() == ENOMEM && ::getrlimit(RLIMIT_AS, &limit) == 0 &&
+                         limit.rlim_cur != RLIM_INFINITY;
+    if (!limited) throw;
+    throw Invalid(format(
+        "shared memory takes {} of addresses, far more than it fills, and a process may have "
+        "{}: raise the limit (ulimit -v unlimited), or give the run less memory (memory: in "
+        "the YAML, or --memory)",
+        show_bytes(memory.size()), show_bytes(limit.rlim_cur)));
+  }
+}
+
+}  // namespace
 
 ArenaView::ArenaView(UniqueFd arena, size_t windows)
     : memory_(SealedMemory::adopt(std::move(arena))),
-      all_(memory_.fd(), 0, memory_.size(), Mapping::Access::kRead),
+      all_(map_all(memory_)),
       most_windows_(std::max<size_t>(1, windows)) {}
 
 void ArenaView::check(const Block& block) const {

@@ -1,7 +1,6 @@
 #include "towpath/memory/mapping.h"
 
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,22 +10,6 @@
 #include "towpath/base/quantity.h"
 
 namespace towpath {
-namespace {
-
-[[noreturn]] void throw_unmapped(int fd, uint64_t offset, uint64_t size) {
-  const int error = errno;
-  rlimit limit{};
-  if (error == ENOMEM && ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-    throw Invalid(format(
-        "shared memory takes {} of addresses, far more than it fills, and a process may have "
-        "{}: raise the limit (ulimit -v unlimited), or give the run less memory (memory: in "
-        "the YAML, or --memory)",
-        show_bytes(size), show_bytes(limit.rlim_cur)));
-  }
-  throw SystemError(format("mmap({} bytes at {} of descriptor {})", size, offset, fd), error);
-}
-
-}  // namespace
 
 Mapping::Mapping(int fd, uint64_t offset, uint64_t size, Access access)
     : size_(static_cast<size_t>(size)), pid_(::getpid()) {
@@ -35,7 +18,9 @@ Mapping::Mapping(int fd, uint64_t offset, uint64_t size, Access access)
   // NORESERVE: the owner of an arena reserves its pages; a view of all of it must not count again.
   void* data = ::mmap(nullptr, size_, protection, MAP_SHARED | MAP_NORESERVE, fd,
                       static_cast<off_t>(offset));
-  if (data == MAP_FAILED) throw_unmapped(fd, offset, size);
+  if (data == MAP_FAILED)
+    throw_errno(
+        format("mmap({} of shared memory, at {} of descriptor {})", show_bytes(size), offset, fd));
   if (::madvise(data, size_, MADV_DONTFORK) != 0) {
     const int error = errno;
     ::munmap(data, size_);

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <iterator>
 #include <limits>
+#include <new>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -245,17 +246,25 @@ bool Engine::fill(Member& member, size_t equals) {
 void Engine::run() {
   std::array<epoll_event, 64> events{};
   int ready = 0;
+  // Of memory or descriptors there are none left, say. Once: then all ends by it.
+  const auto break_by = [this](const std::exception& error) {
+    const std::lock_guard lock(mutex_);
+    if (broken_) throw;
+    log(Level::kError, format("{}: it breaks: {}", options_.name, error.what()));
+    break_with(std::current_exception());
+  };
   for (bool more = true; more;) {
     try {
-      more = round(events, ready);
+      try {
+        more = round(events, ready);
+        continue;
+      } catch (const std::bad_alloc&) {
+        throw SystemError(format("{}: no memory for what its workers send", options_.name), ENOMEM);
+      }
     } catch (const std::exception& error) {
-      // Of memory or descriptors there are none left, say. Once: then all ends by it.
-      const std::lock_guard lock(mutex_);
-      if (broken_) throw;
-      log(Level::kError, format("{}: it breaks: {}", options_.name, error.what()));
-      break_with(std::current_exception());
-      ready = 0;
+      break_by(error);
     }
+    ready = 0;
   }
 }
 

@@ -155,6 +155,11 @@ void Engine::read(Member& member, std::vector<Arrived>& arrived) {
     // Closed, or what it wrote is no message. Its sentinel says when it has ended; one that lives
     // on without its connection is of no use.
     if (dynamic_cast<const Invalid*>(&error) != nullptr) member.note_nonsense_on_line(error.what());
+    if (dynamic_cast<const SystemError*>(&error) != nullptr) {
+      member.unread = error.what();
+      log(Level::kError, format("{}: what worker {} sends can't be read, and it will be killed: {}",
+                                options_.name, member.name(), error.what()));
+    }
     member.hung_up = true;
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
   }
@@ -248,6 +253,7 @@ void Engine::fail_running(Member& member, Parcel parcel, int exitcode) {
   if (const auto error = member.process().error()) why = format(": {}", *error);
   if (!member.nonsense().empty())
     why += format("; what it wrote made no sense: {}", member.nonsense());
+  if (!member.unread.empty()) why += format("; its results could not be read: {}", member.unread);
   ++parcel.attempts;
   const auto task = static_cast<int64_t>(parcel.first);
   std::exception_ptr error;

@@ -103,6 +103,7 @@ class Member {
   bool was_stopped = false;                                // when it was killed for its doom
   bool heard_of = false;                                   // it has said that it is ready
   bool hung_up = false;
+  std::string unread;  // why its results can't be read: the system refused memory or descriptors
   size_t codes_known = 0;
   uint64_t tasks_shipped = 0;
   uint64_t first_memory = 0;

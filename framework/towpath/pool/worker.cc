@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <new>
 #include <vector>
 
 #include "towpath/base/error.h"
@@ -69,6 +70,7 @@ class Worker {
   void run_task(const KnownCode& code, Decoder& in);
   void encode_failure(RemoteTrace trace);
   void put_result(uint32_t shipment, uint32_t task);
+  void put_unsendable(uint32_t shipment, uint32_t task);
   void flush(uint32_t flags);
   uint64_t memory();
   void send(const ResultsHead& head, std::string_view body) {
@@ -211,15 +213,31 @@ void Worker::put_result(uint32_t shipment, uint32_t task) {
     if (slate_.append(outcome_.bytes())) return;
   }
   const int64_t end = now();
-  send({.shipment = shipment,
-        .first = task,
-        .count = 1,
-        .flags = thrown_ ? uint32_t{ResultsHead::kThrown} : 0,
-        .nanoseconds = end - begun_},
-       outcome_.bytes());
+  try {
+    send({.shipment = shipment,
+          .first = task,
+          .count = 1,
+          .flags = thrown_ ? uint32_t{ResultsHead::kThrown} : 0,
+          .nanoseconds = end - begun_},
+         outcome_.bytes());
+  } catch (const SystemError&) {
+    return put_unsendable(shipment, task);
+  } catch (const std::bad_alloc&) {
+    return put_unsendable(shipment, task);
+  }
   begun_ = end;
   (void)outcome_.take();  // its memory is not kept
   slate_.begin(shipment, task + 1);
+}
+
+// In a handler: there is no memory for a large result. Nothing of it was sent, and the next may be
+// smaller.
+void Worker::put_unsendable(uint32_t shipment, uint32_t task) {
+  const RemoteTrace trace = trace_of_current_exception();
+  (void)outcome_.take();
+  encode_failure(trace);
+  slate_.begin(shipment, task, thrown_);
+  if (!slate_.append(outcome_.bytes())) throw;
 }
 
 void Worker::flush(uint32_t flags) {

@@ -201,9 +201,6 @@ class ObjectServer::Line final : public Caller {
       message = connection_.recv_bytes();
     } catch (const EndOfStream&) {
       return false;
-    } catch (const SystemError&) {  // its memory can't be mapped, or its descriptors not be taken
-      turn_away();
-      throw;
     } catch (const std::bad_alloc&) {  // this one is lost, and no other
       reply_error();
       return true;
