@@ -96,3 +96,17 @@ TEST_CASE("Member: a deadline counts from the moment when the worker was free fo
   without.ship(1);
   CHECK(without.member.expiry(shipped) == Clock::time_point::max());
 }
+
+TEST_CASE("Delivery: what finds no memory where it is taken fails there") {
+  struct Poor final : Receiver {
+    void take(uint64_t, uint32_t, std::string, bool) override { throw std::bad_alloc(); }
+    void fail(uint64_t first, uint32_t count, std::exception_ptr error) override {
+      failed = first + count;
+      CHECK_THROWS_AS(std::rethrow_exception(error), std::bad_alloc);
+    }
+    uint64_t failed = 0;
+  };
+  const auto receiver = std::make_shared<Poor>();
+  Delivery{receiver, 3, 4, "results"}.deliver();
+  CHECK(receiver->failed == 7);
+}

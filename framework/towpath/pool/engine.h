@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "towpath/base/error.h"
 #include "towpath/base/per_process.h"
 #include "towpath/base/private_fd.h"
 #include "towpath/base/wake_fd.h"
@@ -136,6 +137,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void add(std::unique_ptr<Member> member);
   void start_missing(std::unique_lock<std::mutex>& lock);
   void read(Member& member, std::vector<Arrived>& arrived);
+  void give_up_reading(Member& member, const Error& why) const;
   void handle(Arrived& arrived);
   void fault(Member& member, const std::string& what);
   void bury(Member& member);

@@ -239,7 +239,18 @@ bool Engine::fill(Member& member, size_t equals) {
   if (pieces.empty()) return false;
   const uint32_t code = pieces.front().code;
   while (member.codes_known <= code) member.define(backlog_.definition(member.codes_known));
-  member.ship(std::move(pieces));
+  try {
+    member.ship(std::move(pieces));
+  } catch (const std::bad_alloc&) {
+    // They are nowhere else: whoever waits for them must hear of it.
+    for (Parcel& piece : pieces)
+      deliveries_.push_back({std::move(piece.receiver),
+                             piece.first,
+                             piece.count,
+                             {},
+                             std::make_exception_ptr(SystemError(
+                                 format("{}: no memory to send a task", options_.name), ENOMEM))});
+  }
   return true;
 }
 

@@ -1,9 +1,11 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <limits>
+#include <new>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
@@ -155,14 +157,21 @@ void Engine::read(Member& member, std::vector<Arrived>& arrived) {
     // Closed, or what it wrote is no message. Its sentinel says when it has ended; one that lives
     // on without its connection is of no use.
     if (dynamic_cast<const Invalid*>(&error) != nullptr) member.note_nonsense_on_line(error.what());
-    if (dynamic_cast<const SystemError*>(&error) != nullptr) {
-      member.unread = error.what();
-      log(Level::kError, format("{}: what worker {} sends can't be read, and it will be killed: {}",
-                                options_.name, member.name(), error.what()));
-    }
+    if (dynamic_cast<const SystemError*>(&error) != nullptr) give_up_reading(member, error);
+    member.hung_up = true;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
+  } catch (const std::bad_alloc&) {
+    // The message is lost, and with it what became of its tasks.
+    give_up_reading(member, SystemError("no memory for its results", ENOMEM));
     member.hung_up = true;
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
   }
+}
+
+void Engine::give_up_reading(Member& member, const Error& why) const {
+  member.unread = why.what();
+  log(Level::kError, format("{}: what worker {} sends can't be read, and it will be killed: {}",
+                            options_.name, member.name(), why.what()));
 }
 
 void Engine::handle(Arrived& arrived) {

@@ -47,7 +47,7 @@ void Member::define(const Definition& definition) {
   codes_known = definition.number + 1;
 }
 
-void Member::ship(std::deque<Parcel> pieces) {
+void Member::ship(std::deque<Parcel>&& pieces) {
   Encoder out;
   Shipment shipment;
   shipment.head.code = pieces.front().code;
@@ -59,26 +59,33 @@ void Member::ship(std::deque<Parcel> pieces) {
   };
   while (taken(next_slot_)) next_slot_ = (next_slot_ + 1) % kSlots;
   shipment.head.slot = next_slot_;
-  shipment.head.number = next_number_++;
+  shipment.head.number = next_number_;
   encode(out, ToWorker::kShipment);
   encode(out, shipment.head);
-  for (const Parcel& piece : pieces) {
-    out.raw(piece.arguments);
-    piece.receiver->member_ = id_;
-    if (piece.deadline != kForever) {
-      deadline_at = std::min(deadline_at, Clock::now() + piece.deadline);
-    }
+  for (const Parcel& piece : pieces) out.raw(piece.arguments);
+  const bool was_idle = shipments_.empty();
+  const ShipmentHead head = shipment.head;
+  shipments_.push_back(std::move(shipment));
+  try {
+    queue(out);
+  } catch (...) {
+    shipments_.pop_back();
+    throw;
   }
-  queue(out);
-  slate_.open(shipment.head.slot, shipment.head.count);
-  tasks_shipped += shipment.head.count;
-  shipment.pieces = std::move(pieces);
-  if (shipments_.empty()) {
-    heard_at = Clock::now();
+  ++next_number_;
+  const auto now = Clock::now();
+  for (const Parcel& piece : pieces) {
+    piece.receiver->member_ = id_;
+    if (piece.deadline != kForever) deadline_at = std::min(deadline_at, now + piece.deadline);
+  }
+  slate_.open(head.slot, head.count);
+  tasks_shipped += head.count;
+  shipments_.back().pieces = std::move(pieces);
+  if (was_idle) {
+    heard_at = now;
     listen_at = heard_at + kSilence;
   }
-  shipments_.push_back(std::move(shipment));
-  (void)next_to_begin(Clock::now());
+  (void)next_to_begin(now);
 }
 
 void Member::send_pill() {

@@ -49,8 +49,9 @@ class Member {
   size_t tasks() const;  // that it has, and that have no outcome yet
   bool has_unbegun() const;
 
-  // A shipment of these parcels, which are of one code, defined before: queued for sending.
-  void ship(std::deque<Parcel> pieces);
+  // A shipment of these parcels, which are of one code, defined before: queued for sending. Where
+  // there is no memory for it nothing has happened, and the parcels are there still.
+  void ship(std::deque<Parcel>&& pieces);
   void define(const Definition& definition);
   void send_pill();
   // Sends what is queued, as far as there is room. Without the lock.

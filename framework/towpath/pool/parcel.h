@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -70,8 +71,13 @@ struct Delivery {
     if (receiver->cancelled) return;
     if (error) {
       receiver->fail(first, count, std::move(error));
-    } else {
+      return;
+    }
+    try {
       receiver->take(first, count, std::move(outcomes), thrown);
+    } catch (const std::bad_alloc&) {
+      // Else whoever waits for these would wait for ever.
+      receiver->fail(first, count, std::current_exception());
     }
   }
 };
