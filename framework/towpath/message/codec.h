@@ -1,19 +1,13 @@
 #pragma once
-#include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "towpath/base/handle.h"
 #include "towpath/message/object.h"
@@ -24,9 +18,24 @@
 //
 //   struct Point { int x, y; TOWPATH_FIELDS(x, y) };
 //
-// Integers, floats, bool, strings, enums, vectors, arrays, pairs, tuples, maps, optionals, Object,
-// what is shared by name, and such structs (as arrays, in the order named) can be nested in any
-// way.
+// These travel, nested in any way:
+//
+//   bool, integers, characters and enums  as integers
+//   float, double                         as floats; a long double as a binary of its bytes
+//   std::string, filesystem::path         as strings
+//   vector, deque, list, array            as arrays; other strings, of their characters, too
+//   set, unordered_set, multiset          as arrays. Twice the same in a set: Invalid
+//   map, unordered_map, multimap          as maps. Twice the same key in a map: the last counts
+//   pair, tuple, std::complex             as arrays
+//   optional, monostate, nullptr_t        as nil, an optional that has a value as that
+//   variant                               as an array: which alternative, from 0, and its value
+//   durations and time points of chrono   as how many of their units (since their clock's epoch)
+//   Object                                as what it holds
+//   structs with TOWPATH_FIELDS           as arrays of their fields, in the order named
+//   what is shared by name                as its name: locks, queues, shared memory, ...
+//
+// Of another type the compiler says so, by CanTravel. Pointers are not followed, so that nothing
+// arrives twice or not at all.
 //
 // Errors     encoding: NotSerialisable. Decoding: Invalid, for bytes that are truncated, too deep,
 //            too large, or of another shape than asked for. Never a crash, never an allocation
@@ -122,12 +131,40 @@ template <class T>
 struct Codec;  // specialise for a type of your own that TOWPATH_FIELDS does not suit
 
 template <class T>
-void encode(Encoder& out, const T& value) {
+concept Sendable = requires(Encoder& out, Decoder& in, const T& value) {
   Codec<T>::write(out, value);
+  { Codec<T>::read(in) } -> std::convertible_to<T>;
+};
+
+// Asks for Sendable<T> so that the compiler's error names T and says what is to be done. Whatever
+// takes a type that is to travel says `static_assert(CanTravel<T>::kAsked)`.
+template <class T>
+struct CanTravel {
+  static_assert(
+      Sendable<T>,
+      "this type can't travel to another process. What can: bool, numbers, characters, enums, "
+      "std::string, standard containers, pair, tuple, optional, variant, chrono's durations and "
+      "time points, filesystem::path, towpath::Object; locks, queues, connections, shared memory "
+      "and such; and containers of these. A struct of yours can once its public part says "
+      "TOWPATH_FIELDS(its, fields); any type once you specialise towpath::Codec. Pointers, views, "
+      "C arrays, std::function and open files can't: send what they show");
+  static constexpr bool kAsked = true;
+
+  // What encode() and decode() use: one error is enough.
+  struct None {
+    static void write(Encoder&, const T&) {}
+    static T read(Decoder&);
+  };
+  using How = std::conditional_t<Sendable<T>, Codec<T>, None>;
+};
+
+template <class T>
+void encode(Encoder& out, const T& value) {
+  CanTravel<T>::How::write(out, value);
 }
 template <class T>
 T decode(Decoder& in) {
-  return Codec<T>::read(in);
+  return CanTravel<T>::How::read(in);
 }
 template <class T>
 std::string to_bytes(const T& value) {
@@ -140,12 +177,6 @@ T from_bytes(std::string_view bytes) {
   Decoder in(bytes);
   return decode<T>(in);
 }
-
-template <class T>
-concept Sendable = requires(Encoder& out, Decoder& in, const T& value) {
-  Codec<T>::write(out, value);
-  { Codec<T>::read(in) } -> std::convertible_to<T>;
-};
 
 // Inside a struct: names its fields for MessagePack.
 #define TOWPATH_FIELDS(...)                               \
@@ -165,23 +196,26 @@ struct Codec<bool> {
 
 [[noreturn]] void throw_out_of_range(std::string_view type);
 
+// As its number: also a character, whose type no comparison of integers takes.
 template <std::integral T>
-struct Codec<T> {
+requires(sizeof(T) <= sizeof(int64_t)) struct Codec<T> {
+  using Number =
+      std::conditional_t<std::is_signed_v<T>, std::make_signed_t<T>, std::make_unsigned_t<T>>;
   static void write(Encoder& out, T value) {
-    if constexpr (std::unsigned_integral<T>) {
+    if constexpr (std::is_unsigned_v<T>) {
       out.unsigned_integer(value);
     } else {
       out.integer(value);
     }
   }
   static T read(Decoder& in) {
-    if constexpr (std::unsigned_integral<T>) {
+    if constexpr (std::is_unsigned_v<T>) {
       const uint64_t value = in.unsigned_integer();
-      if (!std::in_range<T>(value)) throw_out_of_range("unsigned integer");
+      if (!std::in_range<Number>(value)) throw_out_of_range("unsigned integer");
       return static_cast<T>(value);
     } else {
       const int64_t value = in.integer();
-      if (!std::in_range<T>(value)) throw_out_of_range("integer");
+      if (!std::in_range<Number>(value)) throw_out_of_range("integer");
       return static_cast<T>(value);
     }
   }
@@ -197,7 +231,9 @@ struct Codec<T> {
   static T read(Decoder& in) {
     const auto number = decode<Number>(in);
     if constexpr (requires { last_of(T{}); }) {
-      if (std::cmp_less(number, 0) || std::cmp_greater(number, static_cast<Number>(last_of(T{})))) {
+      // +: a character is compared as an int.
+      if (std::cmp_less(+number, 0) ||
+          std::cmp_greater(+number, +static_cast<Number>(last_of(T{})))) {
         throw_out_of_range("enumeration");
       }
     }
@@ -209,6 +245,12 @@ template <std::floating_point T>
 struct Codec<T> {
   static void write(Encoder& out, T value) { out.real(static_cast<double>(value)); }
   static T read(Decoder& in) { return static_cast<T>(in.real()); }
+};
+
+template <>
+struct Codec<long double> {
+  static void write(Encoder& out, long double value);
+  static long double read(Decoder& in);  // Invalid when its bytes are not of this processor's kind
 };
 
 template <>
@@ -232,98 +274,6 @@ struct Codec<Object> {
   static Object read(Decoder& in) { return in.object(); }
 };
 
-template <Sendable T>
-struct Codec<std::vector<T>> {
-  static void write(Encoder& out, const std::vector<T>& values) {
-    out.array(values.size());
-    for (const T& value : values) encode(out, value);
-  }
-  static std::vector<T> read(Decoder& in) {
-    std::vector<T> values;
-    const size_t size = in.array();  // bounded: each value takes at least one byte of the input
-    values.reserve(std::min<size_t>(size, 1024));  // but a T may be much larger than its bytes
-    for (size_t i = 0; i < size; ++i) values.push_back(decode<T>(in));
-    return values;
-  }
-};
-
-template <Sendable T, size_t N>
-struct Codec<std::array<T, N>> {
-  static void write(Encoder& out, const std::array<T, N>& values) {
-    out.array(N);
-    for (const T& value : values) encode(out, value);
-  }
-  static std::array<T, N> read(Decoder& in) {
-    in.array(N);
-    std::array<T, N> values;
-    for (T& value : values) value = decode<T>(in);
-    return values;
-  }
-};
-
-template <Sendable T>
-struct Codec<std::optional<T>> {
-  static void write(Encoder& out, const std::optional<T>& value) {
-    if (value) {
-      encode(out, *value);
-    } else {
-      out.nil();
-    }
-  }
-  static std::optional<T> read(Decoder& in) {
-    if (in.peek() == Decoder::Kind::kNil) {
-      in.nil();
-      return std::nullopt;
-    }
-    return decode<T>(in);
-  }
-};
-
-template <Sendable K, Sendable V>
-struct Codec<std::map<K, V>> {
-  static void write(Encoder& out, const std::map<K, V>& values) {
-    out.map(values.size());
-    for (const auto& [key, value] : values) {
-      encode(out, key);
-      encode(out, value);
-    }
-  }
-  static std::map<K, V> read(Decoder& in) {
-    std::map<K, V> values;
-    for (size_t left = in.map(); left > 0; --left) {
-      K key = decode<K>(in);
-      values.insert_or_assign(std::move(key), decode<V>(in));
-    }
-    return values;
-  }
-};
-
-template <Sendable A, Sendable B>
-struct Codec<std::pair<A, B>> {
-  static void write(Encoder& out, const std::pair<A, B>& value) {
-    out.array(2);
-    encode(out, value.first);
-    encode(out, value.second);
-  }
-  static std::pair<A, B> read(Decoder& in) {
-    in.array(2);
-    A first = decode<A>(in);
-    return {std::move(first), decode<B>(in)};
-  }
-};
-
-template <Sendable... T>
-struct Codec<std::tuple<T...>> {
-  static void write(Encoder& out, const std::tuple<T...>& values) {
-    out.array(sizeof...(T));
-    std::apply([&out](const T&... each) { (encode(out, each), ...); }, values);
-  }
-  static std::tuple<T...> read(Decoder& in) {
-    in.array(sizeof...(T));
-    return std::tuple<T...>{decode<T>(in)...};  // braces: evaluated left to right
-  }
-};
-
 template <HasFields T>
 struct Codec<T> {
   static void write(Encoder& out, const T& value) {
@@ -335,15 +285,31 @@ struct Codec<T> {
         value.towpath_fields());
   }
   static T read(Decoder& in) {
-    const Decoder::Nested nested(in);  // a struct may hold a vector of its own kind
-    T value{};
-    std::apply(
-        [&in](auto&... each) {
-          in.array(sizeof...(each));
-          ((each = decode<std::remove_cvref_t<decltype(each)>>(in)), ...);
-        },
-        value.towpath_fields());
-    return value;
+    constexpr bool kConst = []<class... F>(std::type_identity<std::tuple<F...>>) {
+      return (std::is_const_v<std::remove_reference_t<F>> || ...);
+    }(std::type_identity<decltype(std::declval<T&>().towpath_fields())>());
+    static_assert(
+        !kConst,
+        "a struct whose TOWPATH_FIELDS name a const member can't be filled in where it "
+        "arrives: make the member non-const, or specialise towpath::Codec for the struct");
+    static_assert(
+        std::is_default_constructible_v<T> || kConst,
+        "a struct with TOWPATH_FIELDS needs a default constructor: where it arrives it is "
+        "made first and then filled in. Give its members initial values and it a "
+        "constructor without arguments, or specialise towpath::Codec for it");
+    if constexpr (!kConst && std::is_default_constructible_v<T>) {
+      const Decoder::Nested nested(in);  // a struct may hold a vector of its own kind
+      T value{};
+      std::apply(
+          [&in](auto&... each) {
+            in.array(sizeof...(each));
+            ((each = decode<std::remove_cvref_t<decltype(each)>>(in)), ...);
+          },
+          value.towpath_fields());
+      return value;
+    } else {
+      throw_out_of_range("struct");  // never: this does not compile
+    }
   }
 };
 
@@ -368,3 +334,7 @@ struct Codec<Field> {
 };
 
 }  // namespace towpath
+
+// The standard containers and what else has a shape to be known by. Here, so that whoever asks
+// whether a type is Sendable sees all of it.
+#include "towpath/message/containers.h"
