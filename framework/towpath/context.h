@@ -76,23 +76,23 @@ class Context {
     return towpath::Executor(std::move(options));
   }
 
-  template <Sendable T = Object>
+  template <class T = Object>
   towpath::Queue<T> Queue(size_t maxsize = 0) const {
     return towpath::Queue<T>(maxsize);
   }
-  template <Sendable T = Object>
+  template <class T = Object>
   towpath::Queue<T> Queue(const QueueOptions& options) const {
     return towpath::Queue<T>(options);
   }
-  template <Sendable T = Object>
+  template <class T = Object>
   towpath::JoinableQueue<T> JoinableQueue(size_t maxsize = 0) const {
     return towpath::JoinableQueue<T>(maxsize);
   }
-  template <Sendable T = Object>
+  template <class T = Object>
   towpath::JoinableQueue<T> JoinableQueue(const QueueOptions& options) const {
     return towpath::JoinableQueue<T>(options);
   }
-  template <Sendable T = Object>
+  template <class T = Object>
   towpath::SimpleQueue<T> SimpleQueue(Transport transport = Transport::kAuto) const {
     return towpath::SimpleQueue<T>(transport);
   }
@@ -123,7 +123,7 @@ class Context {
     return towpath::Manager(options);
   }
   // Runs initializer(arguments...) in it first.
-  template <Target F, class... A>
+  template <class F, class... A>
   towpath::Manager Manager(ManagerOptions options, F initializer, A&&... arguments) const {
     options.method = only(options.method);
     return towpath::Manager(options, initializer, std::forward<A>(arguments)...);

@@ -22,8 +22,7 @@ struct Nobody : Receiver {
 
 // One whose only function takes so long; -1: it is not known.
 struct Timed {
-  explicit Timed(int64_t nanoseconds)
-      : code(backlog.number_of(Signature<decltype(&square)>::code(&square))) {
+  explicit Timed(int64_t nanoseconds) : code(backlog.number_of(code_of(&square))) {
     if (nanoseconds >= 0) backlog.measured(code, nanoseconds);
   }
   void add(uint32_t count, size_t bytes = 1, bool together = false) {
@@ -87,9 +86,9 @@ TEST_CASE("Backlog: as many tasks are worth a travel as make half a millisecond"
 TEST_CASE("Backlog: a measure counts half and each function has its own") {
   Timed one(100 * kMicrosecond);
   Backlog& backlog = one.backlog;
-  const uint32_t other = backlog.number_of(Signature<decltype(&twice)>::code(&twice));
+  const uint32_t other = backlog.number_of(code_of(&twice));
   CHECK(other != one.code);
-  CHECK(backlog.number_of(Signature<decltype(&square)>::code(&square)) == one.code);
+  CHECK(backlog.number_of(code_of(&square)) == one.code);
   CHECK(backlog.worthwhile(one.code) == 5);
   CHECK(backlog.worthwhile(other) == 1);
   backlog.measured(one.code, 0);

@@ -224,7 +224,7 @@ TEST_CASE("Process: the child ignores SIGINT and stop ends it") {
     Process process = running(method);
     process.interrupt();
     CHECK_FALSE(process.join(Millis{50}));
-    REQUIRE(stop(process, kSoon));
+    REQUIRE(children::stop(process, kSoon));
     CHECK(process.exitcode() == -SIGTERM);
   }
 }
@@ -241,7 +241,7 @@ TEST_CASE("Process: stop kills what ignores SIGTERM") {
         Descriptor{ready.write.get()});
     process.start();
     await_ready(ready);
-    REQUIRE(stop(process, Millis{50}));
+    REQUIRE(children::stop(process, Millis{50}));
     CHECK(process.exitcode() == -SIGKILL);
   }
 }

@@ -77,6 +77,8 @@ TEST_CASE("RemoteError: an exception of the user's own arrives with type and tex
   CHECK(number.type == "int");
   CHECK(number.message.empty());
   CHECK(arrives_as<RemoteError>(number, text_of(number)));
+  CHECK(summary_of(number) == "an exception of type int");
+  CHECK(text_of(number).starts_with("an exception of type int"));
 }
 
 TEST_CASE("RemoteError: the trace names file and line of the throw") {

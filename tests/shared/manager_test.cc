@@ -146,6 +146,7 @@ TEST_CASE("Manager: exceptions arrive with type and message and trace") {
     FAIL("nothing was thrown");
   } catch (const RemoteError& error) {
     CHECK_THAT(error.remote().type, Catch::Contains("OwnError"));
+    CHECK_THAT(error.what(), Catch::StartsWith("an exception of type " + error.remote().type));
   }
   CHECK_THROWS_AS(counter.call<int64_t>("add", "text"), Invalid);
   CHECK_THROWS_WITH(counter.call<int64_t>("add"), Catch::Contains("too few arguments"));

@@ -163,6 +163,7 @@ TEST_CASE("SetProxy and ValueProxy and NamespaceProxy and ArrayProxy: they do wh
   value.set(2);
   CHECK(value.get() == 2);
   CHECK(value.update([](double& v) { return v *= 2; }) == 4);
+  CHECK(value.update([](double& v) noexcept { return v + 1; }) == 5);
 
   auto space = manager.name_space();
   space.set("x", 10);

@@ -57,14 +57,14 @@ class Connection {
   Connection& operator=(Connection&&) noexcept;
   ~Connection();  // closes
 
-  template <Sendable T>
+  template <class T>
   void send(const T& value, Millis timeout = kForever) {
     Sending message(*this, timeout);
     encode(message.encoder(), value);
     message.send();
   }
   void send(const char* text, Millis timeout = kForever) { send(std::string(text), timeout); }
-  template <Sendable T = Object>
+  template <class T = Object>
   T recv(Millis timeout = kForever) {
     return receive(timeout).as<T>();
   }
@@ -108,7 +108,7 @@ class Connection {
    public:
     std::string_view bytes() const { return bytes_; }
     // Descriptors and Connections in it can be taken once.
-    template <Sendable T>
+    template <class T>
     T as() {
       const IncomingDescriptors descriptors(std::move(fds_));
       Decoder in(bytes_);

@@ -88,8 +88,10 @@ struct QueueOptions {
 //            leaves the queue locked. Here errors come from put(), so there is no join_thread() and
 //            no cancel_join_thread(). qsize() works everywhere. close() ends the object, not the
 //            process's use of the queue. shutdown() is an addition.
-template <Sendable T = Object>
+template <class T = Object>
 class Queue {
+  static_assert(CanTravel<T>::kAsked);
+
  public:
   explicit Queue(size_t maxsize = 0) : Queue(QueueOptions{.maxsize = maxsize}) {}
   explicit Queue(const QueueOptions& options)
@@ -159,7 +161,7 @@ class Queue {
 // Limits     512 processes get from it at a time; 8 million items are in it. ZeroMQ: none of these.
 // Source     Python's multiprocessing.JoinableQueue, which loses a dead worker's task, so that
 //            join() hangs.
-template <Sendable T = Object>
+template <class T = Object>
 class JoinableQueue : public Queue<T> {
  public:
   explicit JoinableQueue(size_t maxsize = 0) : JoinableQueue(QueueOptions{.maxsize = maxsize}) {}
@@ -182,8 +184,10 @@ class JoinableQueue : public Queue<T> {
 // A Queue with less to know. As Queue, with no limit of items.
 // Source: Python's multiprocessing.SimpleQueue, whose put() can block in a pipe, and whose reader
 // can't be killed without hurting others.
-template <Sendable T = Object>
+template <class T = Object>
 class SimpleQueue {
+  static_assert(CanTravel<T>::kAsked);
+
  public:
   SimpleQueue() = default;
   explicit SimpleQueue(Transport transport) : queue_(QueueOptions{.transport = transport}) {}

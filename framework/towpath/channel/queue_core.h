@@ -42,7 +42,7 @@ class QueueCore : public std::enable_shared_from_this<QueueCore> {
     std::string_view bytes() const { return lies_.data() == nullptr ? small_ : lies_; }
 
     // Invalid: the bytes are not one T.
-    template <Sendable T>
+    template <class T>
     T as() const {
       Decoder in(bytes());
       T value = decode<T>(in);

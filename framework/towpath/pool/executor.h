@@ -1,5 +1,7 @@
 #pragma once
+#include <concepts>
 #include <optional>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -31,11 +33,11 @@ class Executor {
   }
   ~Executor();
 
-  template <Target F, class... A>
-  auto submit(F function, A&&... args) {
+  template <class F, class... A>
+  requires(!std::same_as<F, TaskOptions>) auto submit(F function, A&&... args) {
     return pool_.apply_async(function, std::forward<A>(args)...);
   }
-  template <Target F, class... A>
+  template <class F, class... A>
   auto submit(const TaskOptions& task, F function, A&&... args) {
     return pool_.apply_async(task, function, std::forward<A>(args)...);
   }
@@ -47,20 +49,29 @@ class Executor {
   };
   // Results in input order, as they are walked, before shutdown(). Timeout comes out of walking. Of
   // several inputs: function(a, b), until the shortest ends. An lvalue must outlive the results.
-  template <Target F, std::ranges::input_range... In>
+  template <class F, std::ranges::input_range... In>
   requires(sizeof...(In) > 0) auto map(F function, In&&... inputs) {
     return map(MapOptions(), function, std::forward<In>(inputs)...);
   }
-  template <Target F, std::ranges::input_range In>
+  template <class F, std::ranges::input_range In>
   auto map(F function, In&& input, const MapOptions& options) {
     return map(options, function, std::forward<In>(input));
   }
-  template <Target F, std::ranges::input_range... In>
+  template <class F, std::ranges::input_range... In>
   requires(sizeof...(In) > 0) auto map(const MapOptions& options, F function, In&&... inputs)
-      -> Results<pool::ResultOfTarget<F>> {
+      -> Results<pool::HeldOf<F>> {
     return pool_.stream<false>(
         {.chunk = options.chunk, .ahead = options.buffer, .timeout = options.timeout}, function,
         std::forward<In>(inputs)...);
+  }
+  // Of a list in braces.
+  template <class F>
+  auto map(F function, pool::Listed<F> input) {
+    return map(MapOptions(), function, pool::copied(input));
+  }
+  template <class F>
+  auto map(F function, pool::Listed<F> input, const MapOptions& options) {
+    return map(options, function, pool::copied(input));
   }
 
   // No more tasks. cancel_futures: what has not begun is Cancelled. wait: until all is done.

@@ -17,9 +17,10 @@ namespace towpath {
 class Initializer {
  public:
   Initializer() = default;  // none
-  template <Target F, class... A>
-  Initializer(F function, A&&... args)  // NOLINT(google-explicit-constructor)
-      : call_(call::make(+function, std::forward<A>(args)...)) {
+  template <class F, class... A>
+  requires(!std::same_as<F, Initializer>)
+      Initializer(F function, A&&... args)  // NOLINT(google-explicit-constructor)
+      : call_(call::make(function, std::forward<A>(args)...)) {
     if (!call_.descriptors.empty()) {
       throw NotSerialisable("an initializer's arguments can't hold descriptors or connections");
     }

@@ -1,5 +1,7 @@
 #pragma once
+#include <concepts>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <ranges>
 #include <string>
@@ -16,15 +18,24 @@
 
 namespace towpath {
 
-// The result of a target; of nothing std::monostate where a value must stand.
-template <class F, class... A>
-using ResultOf = std::decay_t<std::invoke_result_t<F, A...>>;
-
 namespace pool {
 
 template <class F>
-using MapResult = std::conditional_t<std::is_same_v<ResultOfTarget<F>, std::monostate>, void,
-                                     std::vector<ResultOfTarget<F>>>;
+using MapResult = std::conditional_t<std::is_void_v<ResultOf<F>>, void, std::vector<HeldOf<F>>>;
+
+// What stands in braces: the arguments of the calls, or tuples of them.
+template <class F>
+using Listed = std::initializer_list<typename call::Signature<F>::One>;
+template <class F>
+using ListedTuples = std::initializer_list<typename call::Signature<F>::All>;
+
+template <class List, class In>
+concept InputBut = !std::same_as<List, std::remove_cvref_t<In>>;
+
+template <class T>
+std::vector<T> copied(std::initializer_list<T> list) {
+  return list;
+}
 
 // An input range while it is walked; by reference when it is an lvalue.
 template <class In>
@@ -50,27 +61,49 @@ class Walk {
   bool begun_ = false;
 };
 
+template <class In>
+constexpr bool is_tuple_range() {
+  if constexpr (std::ranges::input_range<In>) {
+    return requires(std::remove_cvref_t<std::ranges::range_reference_t<In>> each) {
+      std::tuple_size<decltype(each)>::value;
+    };
+  } else {
+    return true;
+  }
+}
+
 // Encodes the arguments of the next call: an element of each input, until the shortest ends. kStar:
 // the elements of the one input are tuples of all arguments.
 template <bool kStar, class F, class... In>
-Stream::Pull puller(F, In&&... inputs) {
-  auto walks = std::make_shared<std::tuple<Walk<In>...>>(Walk<In>(std::forward<In>(inputs))...);
-  return [walks](Encoder& out) {
-    const auto encode_all = [&out](auto&&... each) {
-      Signature<F>::encode_arguments(out, std::forward<decltype(each)>(each)...);
+Stream::Pull puller(In&&... inputs) {
+  constexpr bool kRanges = (std::ranges::input_range<In> && ...);
+  static_assert(kRanges,
+                "the input is a range (or a list in braces); to call the function once take apply");
+  constexpr bool kTuples = !kStar || (is_tuple_range<In>() && ...);
+  static_assert(kTuples,
+                "the input of starmap is a range of tuples, pairs or std::arrays, each with all "
+                "arguments of a call; for a function of one parameter take map");
+  if constexpr (!kRanges || !kTuples || !Target<F>) {
+    return {};
+  } else {
+    auto walks = std::make_shared<std::tuple<Walk<In>...>>(Walk<In>(std::forward<In>(inputs))...);
+    return [walks](Encoder& out) {
+      const auto encode_all = [&out](auto&&... each) {
+        encode_arguments<F>(out, std::forward<decltype(each)>(each)...);
+      };
+      return std::apply(
+          [&encode_all](auto&... walk) {
+            if (!(walk.next() && ...)) return false;
+            if constexpr (kStar) {
+              std::apply(encode_all, *walk...);
+            } else {
+              encode_all(*walk...);
+            }
+            return true;
+          },
+          *walks);
     };
-    return std::apply(
-        [&encode_all](auto&... walk) {
-          if (!(walk.next() && ...)) return false;
-          if constexpr (kStar) {
-            std::apply(encode_all, *walk...);
-          } else {
-            encode_all(*walk...);
-          }
-          return true;
-        },
-        *walks);
-  };
+  }
 }
 
 }  // namespace pool
@@ -120,22 +153,22 @@ class Pool {
   ~Pool();
 
   // One call, waited for.
-  template <Target F, class... A>
-  auto apply(F function, A&&... args) {
+  template <class F, class... A>
+  auto apply(F function, A&&... args) -> pool::ResultOf<F> {
     return apply_async(function, std::forward<A>(args)...).get();
   }
-  template <Target F, class... A>
-  auto apply_async(F function, A&&... args) -> Future<ResultOf<F, std::decay_t<A>...>> {
+  template <class F, class... A>
+  requires(!std::same_as<F, TaskOptions>) auto apply_async(F function, A&&... args)
+      -> Future<pool::ResultOf<F>> {
     return apply_async(TaskOptions{}, function, std::forward<A>(args)...);
   }
-  template <Target F, class... A>
-  auto apply_async(const TaskOptions& task, F function, A&&... args)
-      -> Future<ResultOf<F, std::decay_t<A>...>> {
-    using R = ResultOf<F, std::decay_t<A>...>;
+  template <class F, class... A>
+  auto apply_async(const TaskOptions& task, F function, A&&... args) -> Future<pool::ResultOf<F>> {
+    using R = pool::ResultOf<F>;
     OutgoingNames names;
     Encoder arguments;
-    pool::Signature<F>::encode_arguments(arguments, std::forward<A>(args)...);
-    return {submit(pool::Signature<F>::code(+function), arguments.take(), task, names.take()),
+    pool::encode_arguments<F>(arguments, std::forward<A>(args)...);
+    return {submit(pool::code_of(function), arguments.take(), task, names.take()),
             [](const pool::FutureState& state) -> R {
               const auto& part = state.parts().front();
               Decoder in(part.outcomes);
@@ -144,46 +177,79 @@ class Pool {
             }};
   }
 
-  // Results in input order; nothing, if the function returns nothing.
-  template <Target F, std::ranges::input_range In>
+  // Results in input order; nothing, if the function returns nothing. The input is a range, or a
+  // list in braces.
+  template <class F, class In>
+  requires pool::InputBut<pool::Listed<F>, In>
   auto map(F function, In&& input, size_t chunk = 0) -> pool::MapResult<F> {
     return collect<false>(function, std::forward<In>(input), {.chunk = chunk});
   }
+  template <class F>
+  auto map(F function, pool::Listed<F> input, size_t chunk = 0) -> pool::MapResult<F> {
+    return map(function, pool::copied(input), chunk);
+  }
   // Elements are tuples (or pairs, or arrays) of the function's arguments.
-  template <Target F, std::ranges::input_range In>
+  template <class F, class In>
+  requires pool::InputBut<pool::ListedTuples<F>, In>
   auto starmap(F function, In&& input, size_t chunk = 0) -> pool::MapResult<F> {
     return collect<true>(function, std::forward<In>(input), {.chunk = chunk});
   }
+  template <class F>
+  auto starmap(F function, pool::ListedTuples<F> input, size_t chunk = 0) -> pool::MapResult<F> {
+    return starmap(function, pool::copied(input), chunk);
+  }
 
-  template <Target F, std::ranges::input_range In>
+  template <class F, class In>
+  requires pool::InputBut<pool::Listed<F>, In>
   auto map_async(F function, In&& input, size_t chunk = 0) -> Future<pool::MapResult<F>> {
     return collect_async<false>(function, std::forward<In>(input), chunk);
   }
-  template <Target F, std::ranges::input_range In>
+  template <class F>
+  auto map_async(F function, pool::Listed<F> input, size_t chunk = 0)
+      -> Future<pool::MapResult<F>> {
+    return map_async(function, pool::copied(input), chunk);
+  }
+  template <class F, class In>
+  requires pool::InputBut<pool::ListedTuples<F>, In>
   auto starmap_async(F function, In&& input, size_t chunk = 0) -> Future<pool::MapResult<F>> {
     return collect_async<true>(function, std::forward<In>(input), chunk);
+  }
+  template <class F>
+  auto starmap_async(F function, pool::ListedTuples<F> input, size_t chunk = 0)
+      -> Future<pool::MapResult<F>> {
+    return starmap_async(function, pool::copied(input), chunk);
   }
 
   // Results as they are walked, in input order. Of the input at most `ahead` elements are pulled
   // whose results were not yet taken; 0: as many as keep the workers busy. An lvalue input must
   // outlive the results.
-  template <Target F, std::ranges::input_range In>
-  auto imap(F function, In&& input, size_t ahead = 0) -> Results<pool::ResultOfTarget<F>> {
+  template <class F, class In>
+  requires pool::InputBut<pool::Listed<F>, In>
+  auto imap(F function, In&& input, size_t ahead = 0) -> Results<pool::HeldOf<F>> {
     return stream<false>({.ahead = ahead}, function, std::forward<In>(input));
   }
+  template <class F>
+  auto imap(F function, pool::Listed<F> input, size_t ahead = 0) -> Results<pool::HeldOf<F>> {
+    return imap(function, pool::copied(input), ahead);
+  }
   // The same, each as soon as it is there.
-  template <Target F, std::ranges::input_range In>
-  auto imap_unordered(F function, In&& input, size_t ahead = 0)
-      -> Results<pool::ResultOfTarget<F>> {
+  template <class F, class In>
+  requires pool::InputBut<pool::Listed<F>, In>
+  auto imap_unordered(F function, In&& input, size_t ahead = 0) -> Results<pool::HeldOf<F>> {
     return stream<false>({.ahead = ahead, .order = pool::Order::kCompletion}, function,
                          std::forward<In>(input));
   }
+  template <class F>
+  auto imap_unordered(F function, pool::Listed<F> input, size_t ahead = 0)
+      -> Results<pool::HeldOf<F>> {
+    return imap_unordered(function, pool::copied(input), ahead);
+  }
   // With all limits, for what stands above.
-  template <bool kStar, Target F, std::ranges::input_range... In>
+  template <bool kStar, class F, class... In>
   auto stream(const pool::Stream::Limits& limits, F function, In&&... inputs)
-      -> Results<pool::ResultOfTarget<F>> {
-    return {engine_, pool::Signature<F>::code(+function),
-            pool::puller<kStar>(function, std::forward<In>(inputs)...), limits};
+      -> Results<pool::HeldOf<F>> {
+    return {engine_, pool::code_of(function), pool::puller<kStar, F>(std::forward<In>(inputs)...),
+            limits};
   }
 
   const std::string& name() const;
@@ -217,9 +283,9 @@ class Pool {
 
   template <bool kStar, class F, class In>
   auto collect(F function, In&& input, const pool::Stream::Limits& limits) -> pool::MapResult<F> {
-    using R = pool::ResultOfTarget<F>;
-    pool::Stream stream(engine_, pool::Signature<F>::code(+function),
-                        pool::puller<kStar>(function, std::forward<In>(input)), limits);
+    using R = pool::HeldOf<F>;
+    pool::Stream stream(engine_, pool::code_of(function),
+                        pool::puller<kStar, F>(std::forward<In>(input)), limits);
     std::vector<R> results;
     if constexpr (std::ranges::sized_range<In>) results.reserve(std::ranges::size(input));
     while (auto next = stream.next()) {
@@ -236,20 +302,20 @@ class Pool {
 
   template <bool kStar, class F, class In>
   auto collect_async(F function, In&& input, size_t chunk) -> Future<pool::MapResult<F>> {
-    using R = pool::ResultOfTarget<F>;
-    return {submit_all(pool::Signature<F>::code(+function),
-                       pool::puller<kStar>(function, std::forward<In>(input)), chunk),
-            [](const pool::FutureState& state) -> pool::MapResult<F> {
-              std::vector<R> results;
-              for (const auto& part : state.parts()) {
-                Decoder in(part.outcomes);
-                for (uint64_t i = 0; i < part.count; ++i) {
-                  if (part.thrown) pool::throw_remote(in, part.first + i);
-                  results.push_back(pool::decode_result<R>(in));
-                }
-              }
-              if constexpr (!std::is_void_v<pool::MapResult<F>>) return results;
-            }};
+    using R = pool::HeldOf<F>;
+    return {
+        submit_all(pool::code_of(function), pool::puller<kStar, F>(std::forward<In>(input)), chunk),
+        [](const pool::FutureState& state) -> pool::MapResult<F> {
+          std::vector<R> results;
+          for (const auto& part : state.parts()) {
+            Decoder in(part.outcomes);
+            for (uint64_t i = 0; i < part.count; ++i) {
+              if (part.thrown) pool::throw_remote(in, part.first + i);
+              results.push_back(pool::decode_result<R>(in));
+            }
+          }
+          if constexpr (!std::is_void_v<pool::MapResult<F>>) return results;
+        }};
   }
 
   std::shared_ptr<pool::Engine> engine_;

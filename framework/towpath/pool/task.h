@@ -42,43 +42,31 @@ void invoke(Call::Function function, Decoder& in, Encoder& out) {
   }
 }
 
-// The signature of a target.
+// What a target returns.
 template <class F>
-struct Signature : Signature<decltype(+std::declval<F>())> {};
+using ResultOf = std::decay_t<typename call::Signature<F>::Result>;
+template <class F>
+using HeldOf = Held<ResultOf<F>>;
+
 template <class R, class... P>
-struct Signature<R (*)(P...)> {
-  using Result = Held<R>;
-  static constexpr size_t kParameters = sizeof...(P);
-  static_assert(
-      (Sendable<call::Stored<P>> && ...),
-      "a parameter's type can't travel as MessagePack: give it TOWPATH_FIELDS or a Codec");
-  static_assert(std::is_void_v<R> || Sendable<std::decay_t<R>>,
-                "the result's type can't travel as MessagePack: give it TOWPATH_FIELDS or a Codec");
-
-  static Code code(R (*function)(P...)) {
-    return {reinterpret_cast<Call::Function>(function), &invoke<R, P...>};
-  }
-
-  template <class... A>
-  static void encode_arguments(Encoder& out, A&&... args) {
-    static_assert(sizeof...(A) == sizeof...(P), "the target takes another number of arguments");
-    if constexpr (sizeof...(P) != 1) out.array(sizeof...(P));
-    (encode_as<call::Stored<P>>(out, std::forward<A>(args)), ...);
-  }
-
- private:
-  template <class T, class A>
-  static void encode_as(Encoder& out, A&& value) {
-    if constexpr (std::is_same_v<T, std::remove_cvref_t<A>>) {
-      encode(out, static_cast<const T&>(value));  // as it is, without a copy
-    } else {
-      encode(out, static_cast<const T&>(T(std::forward<A>(value))));
-    }
-  }
-};
-
+Code code_at(R (*function)(P...)) {
+  return {reinterpret_cast<Call::Function>(function), &invoke<R, P...>};
+}
 template <class F>
-using ResultOfTarget = typename Signature<std::decay_t<F>>::Result;
+Code code_of(F function) {
+  static_assert(call::CanBeTarget<F>::kAsked);
+  if constexpr (Target<F>) {
+    return code_at(+function);
+  } else {
+    return {};
+  }
+}
+
+template <class F, class... A>
+void encode_arguments(Encoder& out, A&&... args) {
+  if constexpr (call::Signature<F>::kParameters != 1) out.array(sizeof...(A));
+  call::Signature<F>::encode_arguments(out, std::forward<A>(args)...);
+}
 
 // Decodes a result that invoke() has written.
 template <class T>

@@ -72,11 +72,6 @@ void run_call(const Job& job, std::vector<UniqueFd> fds) {
   thunk(function, in);
 }
 
-std::string without_trace(const RemoteTrace& what) {
-  if (what.message.empty()) return "an exception of type " + what.type;
-  return what.type + ": " + what.message;
-}
-
 // A reader of stderr that has gone must not end this process.
 void write_to_stderr(const std::string& text) {
   struct sigaction ignore {};
@@ -90,7 +85,7 @@ void write_to_stderr(const std::string& text) {
 // The exception being handled: to the parent without its trace, then on stderr with it.
 void tell(const std::string& name, int line) {
   const RemoteTrace what = trace_of_current_exception();
-  const std::string text = without_trace(what);
+  const std::string text = summary_of(what);
   const std::string frames = lines_of(what.frames);
   const std::string lines =
       format("towpath: process {} (pid {}) ended by an uncaught exception: {}\n{}{}", name,

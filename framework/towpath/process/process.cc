@@ -47,7 +47,7 @@ Process::~Process() {
   if (!state_ || !state_->child || state_->child->owner() != ::getpid()) return;
   try {
     if (daemon()) {
-      stop(*this, kDaemonGrace);
+      children::stop(*this, kDaemonGrace);
     } else {
       join();
     }
@@ -120,7 +120,7 @@ std::optional<std::string> Process::error() const {
   return state_->child ? started("error").error() : state_->error;
 }
 
-bool stop(Process& process, Millis grace) {
+bool children::stop(Process& process, Millis grace) {
   process.terminate();
   if (process.join(grace)) return true;
   process.kill();

@@ -54,7 +54,7 @@ class Process {
       : Process(Options{}, fn, std::forward<A>(args)...) {}
   template <class F, class... A>
   Process(Options options, F fn, A&&... args)
-      : Process(std::move(options), call_of(fn, std::forward<A>(args)...)) {}
+      : Process(std::move(options), call::make(fn, std::forward<A>(args)...)) {}
   Process(Options options, Call call);
 
   // The child makes a T of the arguments and runs it.
@@ -98,24 +98,16 @@ class Process {
   std::optional<std::string> error() const;
 
  private:
-  template <class F, class... A>
-  static Call call_of(F fn, A&&... args) {
-    static_assert(
-        Target<F>,
-        "a target is a function or a lambda without captures: a capturing lambda can't cross exec; "
-        "pass what it captures as arguments");
-    static_assert(
-        std::is_invocable_v<F, std::decay_t<A>...>,
-        "the arguments don't fit the target; a child can't take T&, its changes would be lost");
-    return call::make(+fn, std::forward<A>(args)...);
-  }
-
   struct State;
   ChildState& started(const char* what) const;
   std::unique_ptr<State> state_;
 };
 
+namespace children {
+
 // SIGTERM, then SIGKILL after `grace`. False: not even that has ended it, in 10 s more.
 bool stop(Process& process, Millis grace);
+
+}  // namespace children
 
 }  // namespace towpath

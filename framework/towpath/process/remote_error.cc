@@ -147,7 +147,7 @@ RemoteTrace trace_of_current_exception() {
     }
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
-    trace.type = type == nullptr ? "an unknown exception" : type_name(*type);
+    trace.type = type == nullptr ? "unknown" : type_name(*type);
     if (type != nullptr) trace.frames = throw_frames(nullptr, *type);
   }
   return trace;
@@ -171,9 +171,13 @@ std::exception_ptr exception_of(RemoteTrace trace) {
   return std::make_exception_ptr(RemoteError(std::move(trace)));
 }
 
+std::string summary_of(const RemoteTrace& trace) {
+  if (trace.message.empty()) return "an exception of type " + trace.type;
+  return trace.type + ": " + trace.message;
+}
+
 std::string text_of(const RemoteTrace& trace) {
-  std::string text = trace.type;
-  if (!trace.message.empty()) text += ": " + trace.message;
+  std::string text = summary_of(trace);
   if (!trace.worker.empty()) {
     text += "\n  in " + trace.worker;
     if (trace.task >= 0) text += format(", task {}", trace.task);

@@ -53,7 +53,10 @@ void show_frames(RemoteTrace& trace);
 // The data as an exception again.
 std::exception_ptr exception_of(RemoteTrace trace);
 
-// "std::out_of_range: no such row", as a log shows it; worker and trace's lines behind it.
+// "std::out_of_range: no such row"; "an exception of type int" of what has no text.
+std::string summary_of(const RemoteTrace& trace);
+
+// That, as a log shows it; worker and trace's lines behind it.
 std::string text_of(const RemoteTrace& trace);
 
 // A type's name as it is written in a program.

@@ -1,7 +1,5 @@
 #pragma once
-#include <concepts>
 #include <string>
-#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -11,6 +9,7 @@
 #include "towpath/channel/descriptor.h"
 #include "towpath/message/codec.h"
 #include "towpath/message/outgoing_names.h"
+#include "towpath/process/signature.h"
 
 // What a child shall run, in a form that crosses exec: a function, its arguments as MessagePack.
 //
@@ -20,13 +19,6 @@
 // Another program knows nothing of this one's functions: its processes call objects of a Manager.
 
 namespace towpath {
-
-// A function, or a lambda that captures nothing.
-template <class F>
-concept Target = requires(F f) {
-  +f;
-}
-&&std::is_function_v<std::remove_pointer_t<decltype(+std::declval<F>())>>;
 
 // A class that is a task: constructed in the child, then run.
 struct Runnable {
@@ -48,23 +40,6 @@ struct Call {
 
 namespace call {
 
-// What holds an argument while it travels: views and C strings travel as the text they show.
-template <class P>
-using Stored = std::conditional_t<std::is_same_v<std::remove_cvref_t<P>, std::string_view> ||
-                                      std::is_same_v<std::decay_t<P>, const char*>,
-                                  std::string, std::remove_cvref_t<P>>;
-
-template <class P>
-decltype(auto) handed_over(Stored<P>& value) {
-  if constexpr (std::is_same_v<std::decay_t<P>, const char*>) {
-    return value.c_str();
-  } else if constexpr (std::is_same_v<std::remove_cvref_t<P>, std::string_view>) {
-    return std::string_view(value);
-  } else {
-    return std::move(value);  // binds to T, T&& and const T&
-  }
-}
-
 template <class R, class... P>
 void thunk(Call::Function function, Decoder& in) {
   in.array(sizeof...(P));
@@ -77,21 +52,30 @@ void thunk(Call::Function function, Decoder& in) {
       values);
 }
 
-template <class R, class... P, class... A>
-Call make(R (*function)(P...), A&&... args) {
-  static_assert(
-      (Sendable<Stored<P>> && ...),
-      "a parameter's type can't travel as MessagePack: give it TOWPATH_FIELDS or a Codec");
-  OutgoingDescriptors descriptors;
-  OutgoingNames names;
-  Encoder out;
-  Call call{reinterpret_cast<Call::Function>(function), &thunk<R, P...>, {}, {}, {}};
-  out.array(sizeof...(P));
-  (encode(out, Stored<P>(std::forward<A>(args))), ...);
-  call.arguments = out.take();
-  call.named = names.take();
-  for (UniqueFd& fd : descriptors.take()) call.descriptors.emplace_back(std::move(fd));
-  descriptors.sent();
+template <class R, class... P>
+Call::Thunk thunk_of(R (*)(P...)) {
+  return &thunk<R, P...>;
+}
+
+template <class F, class... A>
+Call make(F function, A&&... args) {
+  static_assert(CanBeTarget<F>::kAsked);
+  static_assert((std::is_constructible_v<std::decay_t<A>, A> && ...),
+                "an argument that can't be copied is given away: std::move it");
+  Call call;
+  if constexpr (Target<F>) {
+    OutgoingDescriptors descriptors;
+    OutgoingNames names;
+    Encoder out;
+    call.function = reinterpret_cast<Call::Function>(+function);
+    call.thunk = thunk_of(+function);
+    out.array(sizeof...(A));
+    Signature<F>::encode_arguments(out, std::forward<A>(args)...);
+    call.arguments = out.take();
+    call.named = names.take();
+    for (UniqueFd& fd : descriptors.take()) call.descriptors.emplace_back(std::move(fd));
+    descriptors.sent();
+  }
   return call;
 }
 

@@ -111,8 +111,8 @@ constexpr std::array kCallers{"towpath4pool6invoke", "towpath4call5thunk",
                               "towpath7managed8MethodOf", "towpath::managed::MethodOf",
                               "towpath7managed12update_thunk"};
 // Or has nothing of its surroundings.
-constexpr std::array kCallersFiles{"towpath/process/target.h", "towpath/shared/exposes.h",
-                                   "towpath/shared/remote_update.h"};
+constexpr std::array kCallersFiles{"towpath/process/signature.h", "towpath/process/target.h",
+                                   "towpath/shared/exposes.h", "towpath/shared/remote_update.h"};
 
 int add_line(void* data, uintptr_t, const char* file, int line, const char* function) {
   auto& lines = *static_cast<Lines*>(data);

@@ -19,8 +19,10 @@ namespace towpath {
 // Keys       are equal when they are encoded so: 1 and 1.0 are two.
 // Errors     Invalid, which names the key: at() of one that is not there.
 // Source     Python's DictProxy. There two processes that say d[k] += 1 lose updates.
-template <Sendable K, Sendable V>
+template <class K, class V>
 class DictProxy : public Proxy {
+  static_assert(CanTravel<K>::kAsked && CanTravel<V>::kAsked);
+
  public:
   static constexpr std::string_view kType = "dict";
   explicit DictProxy(std::shared_ptr<managed::Reference> it) : Proxy(std::move(it), kType) {}

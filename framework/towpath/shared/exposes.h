@@ -61,6 +61,10 @@ struct MethodOf<R (C::*)(P...)> {
   using Object = C;
   using Result = R;
   using Arguments = std::tuple<call::Stored<P>...>;
+  template <class... A>
+  static Arguments arguments(A&&... args) {
+    return {call::stored<P>(std::forward<A>(args))...};
+  }
   template <auto M>
   static void run(C& object, Invocation& call) {
     // Braces: taken left to right.
@@ -95,6 +99,8 @@ template <class R, class C, class... P>
 struct MethodOf<R (C::*)(P...) const noexcept> : MethodOf<R (C::*)(P...)> {};
 template <class R, class C, class... P>
 struct MethodOf<R (*)(C&, P...)> : MethodOf<R (C::*)(P...)> {};
+template <class R, class C, class... P>
+struct MethodOf<R (*)(C&, P...) noexcept> : MethodOf<R (C::*)(P...)> {};
 
 // Its address names the member, in this process.
 template <auto M>

@@ -18,8 +18,10 @@ namespace towpath {
 // Indexes    from 0, or from the end: -1 is the last. Invalid: no such.
 // Values     are copies; equal when they are encoded so.
 // Source     Python's ListProxy.
-template <Sendable T>
+template <class T>
 class ListProxy : public Proxy {
+  static_assert(CanTravel<T>::kAsked);
+
  public:
   static constexpr std::string_view kType = "list";
   explicit ListProxy(std::shared_ptr<managed::Reference> it) : Proxy(std::move(it), kType) {}
@@ -82,8 +84,10 @@ class ListProxy : public Proxy {
 };
 
 // The same of a fixed size: Python's Array of a manager.
-template <Sendable T>
+template <class T>
 class ArrayProxy : public Proxy {
+  static_assert(CanTravel<T>::kAsked);
+
  public:
   static constexpr std::string_view kType = "list";
   explicit ArrayProxy(std::shared_ptr<managed::Reference> it) : Proxy(std::move(it), kType) {}

@@ -125,7 +125,7 @@ void Manager::Server::end(const std::string& address) {
     if (stopped.passed()) process.kill();
     if (ending.passed()) break;
   }
-  if (process.is_alive()) (void)stop(process, kGrace);
+  if (process.is_alive()) (void)children::stop(process, kGrace);
   // Who was killed leaves its socket.
   if (address.starts_with("ipc://")) ::unlink(socket_path(address).c_str());
 }

@@ -44,9 +44,9 @@ class Manager {
   // Starts it.
   explicit Manager(const ManagerOptions& options = {}) : Manager(options, Call{}) {}
   // Runs initializer(arguments...) there first.
-  template <Target F, class... A>
+  template <class F, class... A>
   Manager(const ManagerOptions& options, F initializer, A&&... arguments)
-      : Manager(options, call::make(+initializer, std::forward<A>(arguments)...)) {}
+      : Manager(options, call::make(initializer, std::forward<A>(arguments)...)) {}
   // To one that listens at an address. Closed: none. AuthenticationError: another key. Timeout.
   static Manager connect(const std::string& address, const ConnectOptions& options = {},
                          Millis timeout = kForever);
@@ -64,42 +64,42 @@ class Manager {
   // answer, and is killed after half a second. Twice is once. Invalid: it was not made here.
   void shutdown();
 
-  template <Sendable K, Sendable V>
+  template <class K, class V>
   DictProxy<K, V> dict(const std::vector<std::pair<K, V>>& items = {}) {
     auto made = make_served<DictProxy<K, V>>();
     if (!items.empty()) made.update(items);
     return made;
   }
-  template <Sendable T>
+  template <class T>
   ListProxy<T> list(const std::vector<T>& items = {}) {
     auto made = make_served<ListProxy<T>>();
     if (!items.empty()) made.extend(items);
     return made;
   }
-  template <Sendable T>
+  template <class T>
   SetProxy<T> set(const std::vector<T>& items = {}) {
     auto made = make_served<SetProxy<T>>();
     if (!items.empty()) made.update(items);
     return made;
   }
   // So many T{}, or what is in the range.
-  template <Sendable T>
+  template <class T>
   ArrayProxy<T> array(int64_t size) {
     const ListProxy<T> made = make_served<ListProxy<T>>();
     fill(made.id(), size, to_bytes(T{}));
     return as<ArrayProxy<T>>(made);
   }
-  template <Sendable T>
+  template <class T>
   ArrayProxy<T> array(const std::vector<T>& items) {
     return as<ArrayProxy<T>>(list<T>(items));
   }
-  template <Sendable T>
+  template <class T>
   ValueProxy<T> value(const T& value = T{}) {
     return make_served<ValueProxy<T>>(value);
   }
   NamespaceProxy name_space() { return make_served<NamespaceProxy>(); }
   // 0: no limit.
-  template <Sendable T = Object>
+  template <class T = Object>
   QueueProxy<T> queue(uint64_t maxsize = 0) {
     return make_served<QueueProxy<T>>(maxsize);
   }

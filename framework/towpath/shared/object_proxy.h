@@ -31,7 +31,7 @@ class ObjectProxy : public Proxy {
                   "the method takes another number of arguments");
     static const std::string& name =
         managed::name_of_method(managed::described<T>(), &managed::kTag<M>);
-    const Arguments values(call::Stored<A&&>(std::forward<A>(arguments))...);
+    const Arguments values = Member::arguments(std::forward<A>(arguments)...);
     return std::apply(
         [this](const auto&... value) {
           return Proxy::call<typename ResultOf<typename Member::Result>::Type>(name, value...);

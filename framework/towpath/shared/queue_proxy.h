@@ -17,8 +17,10 @@ namespace towpath {
 // Deaths     an item whose getter ends before it has decoded it, or can't decode it as a T, goes to
 //            another, before those that came later.
 // Source     Python's Queue and JoinableQueue of a SyncManager, where it is lost.
-template <Sendable T = Object>
+template <class T = Object>
 class QueueProxy : public Proxy {
+  static_assert(CanTravel<T>::kAsked);
+
  public:
   static constexpr std::string_view kType = "queue";
   explicit QueueProxy(std::shared_ptr<managed::Reference> it) : Proxy(std::move(it), kType) {}

@@ -51,7 +51,7 @@ void update_thunk(Call::Function function, Decoder* current, Decoder& in, Encode
 RemoteFunction locate_function(Call::Function function, const void* thunk);
 
 template <class F>
-struct Update : Update<decltype(+std::declval<F>())> {};
+struct Update : Update<call::Pointer<F>> {};
 template <class R, class First, class... P>
 struct Update<R (*)(First, P...)> {
   static_assert(std::is_reference_v<First>, "the function takes the value as V&");
@@ -66,7 +66,7 @@ struct Update<R (*)(First, P...)> {
   static std::tuple<call::Stored<P>...> arguments(A&&... args) {
     static_assert(sizeof...(A) == sizeof...(P),
                   "the function takes another number of arguments behind the value");
-    return {call::Stored<P>(std::forward<A>(args))...};
+    return {call::stored<P>(std::forward<A>(args))...};
   }
 };
 

@@ -14,8 +14,10 @@ namespace towpath {
 //
 // Source     Python's SetProxy (3.14). What changes the set there (|=, -=) is update() and
 //            erase_all() here; unions and comparisons are made of values().
-template <Sendable T>
+template <class T>
 class SetProxy : public Proxy {
+  static_assert(CanTravel<T>::kAsked);
+
  public:
   static constexpr std::string_view kType = "set";
   explicit SetProxy(std::shared_ptr<managed::Reference> it) : Proxy(std::move(it), kType) {}

@@ -11,8 +11,10 @@ namespace towpath {
 
 // One value in a manager, of any type that can be sent. All else: see Proxy. (On one host a Value
 // is a thousand times as fast.)
-template <Sendable T>
+template <class T>
 class ValueProxy : public Proxy {
+  static_assert(CanTravel<T>::kAsked);
+
  public:
   static constexpr std::string_view kType = "value";
   explicit ValueProxy(std::shared_ptr<managed::Reference> it) : Proxy(std::move(it), kType) {}
@@ -39,12 +41,11 @@ class NamespaceProxy : public Proxy {
   static constexpr std::string_view kType = "dict";
   explicit NamespaceProxy(std::shared_ptr<managed::Reference> it) : Proxy(std::move(it), kType) {}
 
-  template <Sendable T = Object>
+  template <class T = Object>
   T get(const std::string& name) const {
     return call<T>("at", name);
   }
   template <class T>
-  requires Sendable<call::Stored<const T&>>
   void set(const std::string& name, const T& value) {
     if constexpr (std::is_same_v<call::Stored<const T&>, T>) {
       call<void>("set", name, value);
