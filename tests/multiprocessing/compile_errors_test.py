@@ -45,7 +45,7 @@ class CompileErrors(unittest.TestCase):
             with self.subTest(line=number):
                 of_line = [said for line, said in found if line == number]
                 self.assertEqual(len(of_line), 1, of_line)
-                said = re.sub(r"towpath::(call::)?", "", of_line[0])
+                said = re.sub(r"towpath::(calls::)?", "", of_line[0])
                 self.assertIn(text, said.splitlines()[-1])
                 self.assertIn(type_ or "", said)
 

@@ -430,7 +430,7 @@ TEST_CASE("Pool: terminate ends workers that ignore SIGTERM and SIGSTOP") {
 }
 
 TEST_CASE("Pool: its destructor ends what runs") {
-  std::vector<pool::Engine::WorkerInfo> workers;
+  std::vector<pools::Engine::WorkerInfo> workers;
   Future<void> future;
   {
     Pool pool(2);

@@ -82,7 +82,7 @@ int64_t careless(int64_t task) {
 // Makes the message of its own result one of that kind, of which it is a whole one.
 RemoteTrace pretend(uint32_t kind) {
   const std::span<char> slate = mappings("towpath-pool-slate").at(0);
-  constexpr uint32_t kResults = pool::ResultsHead::kResults;
+  constexpr uint32_t kResults = pools::ResultsHead::kResults;
   for (size_t line = 0; line + 64 <= slate.size(); line += 64) {
     if (std::memcmp(&slate[line], &kResults, sizeof kResults) != 0) continue;
     std::memcpy(&slate[line], &kind, sizeof kind);
@@ -175,7 +175,7 @@ TEST_CASE("Pool: a result that a task made look like a greeting is told as its w
 TEST_CASE("Pool: a result that a task made look like a failed start breaks no pool") {
   Pool pool(1);
   const int before = pool.apply(own_pid);
-  auto bad = pool.apply_async(pretend, uint32_t{pool::ResultsHead::kFailed});
+  auto bad = pool.apply_async(pretend, uint32_t{pools::ResultsHead::kFailed});
   try {
     const RemoteTrace result = bad.get(kSoon);
     CHECK(result.message == "no start");  // it still stood in the slate

@@ -5,7 +5,7 @@
 #include "helpers.h"
 
 using namespace towpath;
-using namespace towpath::pool;
+using namespace towpath::pools;
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 
-namespace towpath::queue {
+namespace towpath::queues {
 
 void Named::throw_closed(const char* what) {
   throw Closed(format("{}: this queue's object is closed", what));
@@ -23,4 +23,4 @@ void flush(QueueCore& core, Millis timeout) {
     throw Timeout(format("flush: {}: the hub did not take all in time", core.handle().name));
 }
 
-}  // namespace towpath::queue
+}  // namespace towpath::queues

@@ -13,7 +13,7 @@
 
 namespace towpath {
 
-namespace queue {
+namespace queues {
 
 // What a Queue's object names; empty once it was closed.
 class Named {
@@ -33,7 +33,7 @@ class Named {
 std::shared_ptr<QueueCore> open_joinable(const Handle& handle);
 void flush(QueueCore& core, Millis timeout);
 
-}  // namespace queue
+}  // namespace queues
 
 struct QueueOptions {
   size_t maxsize = 0;
@@ -142,7 +142,7 @@ class Queue {
   void close() { core_.close(); }
   // Waits until what this process has put, got and done is known where its death can't reach it: in
   // shared memory it always is. Timeout: it is not yet.
-  void flush(Millis timeout = kForever) const { queue::flush(core_("flush"), timeout); }
+  void flush(Millis timeout = kForever) const { queues::flush(core_("flush"), timeout); }
   // For all processes: nothing more is put, and get() throws EndOfStream behind what is in it.
   // ZeroMQ: what another puts at that moment can come behind the EndOfStream of some.
   void shutdown() { core_("shutdown").shut_down(); }
@@ -151,7 +151,7 @@ class Queue {
 
  protected:
   explicit Queue(std::shared_ptr<QueueCore> core) : core_(std::move(core)) {}
-  queue::Named core_;
+  queues::Named core_;
 };
 
 // A Queue whose items are tasks: each is delivered until it was said to be done.
@@ -168,7 +168,7 @@ class JoinableQueue : public Queue<T> {
   explicit JoinableQueue(const QueueOptions& options)
       : Queue<T>(QueueCore::create({options.maxsize, true, options.transport})) {}
   static JoinableQueue open(const Handle& handle) {
-    return JoinableQueue(queue::open_joinable(handle));
+    return JoinableQueue(queues::open_joinable(handle));
   }
 
   // The first item that this thread got and has not done is; had it none, the first that this

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <numeric>
 
-namespace towpath::pool {
+namespace towpath::pools {
 namespace {
 
 constexpr std::chrono::nanoseconds kAhead{500'000};  // of work in one shipment
@@ -137,4 +137,4 @@ std::deque<Parcel> Backlog::shipment(const Taker& taker) {
   return pieces;
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

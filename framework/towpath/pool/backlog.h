@@ -9,7 +9,7 @@
 #include "towpath/pool/task.h"
 #include "towpath/pool/worker.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 // The tasks that no worker has, in order, and what is known of the functions they call: how long a
 // task of each takes, and so how many make a shipment worth its travel.
@@ -65,4 +65,4 @@ class Backlog {
   uint64_t tasks_ = 0;  // in them
 };
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

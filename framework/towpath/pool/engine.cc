@@ -16,7 +16,7 @@
 #include "towpath/process/child_state.h"
 #include "towpath/process/this_process.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 namespace {
 
 constexpr size_t kMaxHead = 256;  // of a shipment
@@ -363,4 +363,4 @@ std::vector<Engine::WorkerInfo> Engine::members() const {
   return all;
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

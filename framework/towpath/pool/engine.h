@@ -21,7 +21,7 @@
 #include "towpath/pool/parcel.h"
 #include "towpath/pool/task.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 // The inside of a Pool: its queue, its workers, and one thread that stands between them.
 //
@@ -180,4 +180,4 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::exception_ptr broken_;
 };
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

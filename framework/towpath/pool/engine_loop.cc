@@ -13,7 +13,7 @@
 #include "towpath/pool/engine.h"
 #include "towpath/pool/errors.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 namespace {
 
 constexpr size_t kDepth = 3;  // shipments at a worker
@@ -346,4 +346,4 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
   return true;
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

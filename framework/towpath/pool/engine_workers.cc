@@ -15,7 +15,7 @@
 #include "towpath/process/method.h"
 #include "towpath/process/remote_error.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 namespace {
 
 constexpr Millis kStartPause{100};  // doubled with each failure in a row
@@ -300,4 +300,4 @@ void Engine::fail_running(Member& member, Parcel parcel, int exitcode) {
   deliveries_.push_back({parcel.receiver, parcel.first, parcel.count, {}, std::move(error)});
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

@@ -24,7 +24,7 @@ class Executor {
  public:
   explicit Executor(int workers = 0) : Executor(PoolOptions{.workers = workers}) {}
   explicit Executor(PoolOptions options)
-      : pool_(std::move(options), pool::Engine::Workers::kOnDemand) {}
+      : pool_(std::move(options), pools::Engine::Workers::kOnDemand) {}
   Executor(Executor&&) noexcept = default;
   Executor& operator=(Executor&& other) noexcept {
     Executor taken(std::move(other));  // then ends what stood here
@@ -59,19 +59,19 @@ class Executor {
   }
   template <class F, std::ranges::input_range... In>
   requires(sizeof...(In) > 0) auto map(const MapOptions& options, F function, In&&... inputs)
-      -> Results<pool::HeldOf<F>> {
+      -> Results<pools::HeldOf<F>> {
     return pool_.stream<false>(
         {.chunk = options.chunk, .ahead = options.buffer, .timeout = options.timeout}, function,
         std::forward<In>(inputs)...);
   }
   // Of a list in braces.
   template <class F>
-  auto map(F function, pool::Listed<F> input) {
-    return map(MapOptions(), function, pool::copied(input));
+  auto map(F function, pools::Listed<F> input) {
+    return map(MapOptions(), function, pools::copied(input));
   }
   template <class F>
-  auto map(F function, pool::Listed<F> input, const MapOptions& options) {
-    return map(options, function, pool::copied(input));
+  auto map(F function, pools::Listed<F> input, const MapOptions& options) {
+    return map(options, function, pools::copied(input));
   }
 
   // No more tasks. cancel_futures: what has not begun is Cancelled. wait: until all is done.
@@ -82,7 +82,7 @@ class Executor {
 
   int workers() const { return pool_.workers(); }
   void resize(int workers) { pool_.resize(workers); }
-  std::vector<pool::Engine::WorkerInfo> processes() const { return pool_.processes(); }
+  std::vector<pools::Engine::WorkerInfo> processes() const { return pool_.processes(); }
 
  private:
   Pool pool_;

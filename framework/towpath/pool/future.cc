@@ -6,7 +6,7 @@
 #include "towpath/base/log.h"
 #include "towpath/process/remote_error.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 void throw_remote(Decoder& in, uint64_t task) {
   auto trace = decode<RemoteTrace>(in);
@@ -149,4 +149,4 @@ bool FutureState::failed() const {
   return error_ || std::ranges::any_of(parts_, &Part::thrown);
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

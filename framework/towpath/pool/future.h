@@ -13,7 +13,7 @@
 #include "towpath/pool/errors.h"
 
 namespace towpath {
-namespace pool {
+namespace pools {
 
 // The inside of a Future, whatever its type.
 class FutureState : public Receiver, public std::enable_shared_from_this<FutureState> {
@@ -76,13 +76,13 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
 // Reads what a task has thrown, and throws it.
 [[noreturn]] void throw_remote(Decoder& in, uint64_t task);
 
-}  // namespace pool
+}  // namespace pools
 
 class Pool;
 template <class R>
 class Future;
 template <class R>
-const std::shared_ptr<pool::FutureState>& state_of(const Future<R>& future);
+const std::shared_ptr<pools::FutureState>& state_of(const Future<R>& future);
 
 // A result that is still to come. A name: copies are the same future.
 //
@@ -96,7 +96,7 @@ const std::shared_ptr<pool::FutureState>& state_of(const Future<R>& future);
 template <class R>
 class Future {
  public:
-  using Read = std::function<R(const pool::FutureState&)>;
+  using Read = std::function<R(const pools::FutureState&)>;
 
   Future() = default;  // none: every use is undefined but valid()
   bool valid() const { return state_ != nullptr; }
@@ -156,16 +156,16 @@ class Future {
  private:
   friend class Pool;
   template <class T>
-  friend const std::shared_ptr<pool::FutureState>& state_of(const Future<T>&);
-  Future(std::shared_ptr<pool::FutureState> state, Read read)
+  friend const std::shared_ptr<pools::FutureState>& state_of(const Future<T>&);
+  Future(std::shared_ptr<pools::FutureState> state, Read read)
       : state_(std::move(state)), read_(std::move(read)) {}
 
-  std::shared_ptr<pool::FutureState> state_;
+  std::shared_ptr<pools::FutureState> state_;
   Read read_;
 };
 
 template <class R>
-const std::shared_ptr<pool::FutureState>& state_of(const Future<R>& future) {
+const std::shared_ptr<pools::FutureState>& state_of(const Future<R>& future) {
   return future.state_;
 }
 

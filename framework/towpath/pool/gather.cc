@@ -4,7 +4,7 @@
 #include <deque>
 #include <mutex>
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 struct Gathering::Inbox {
   std::mutex mutex;
@@ -40,4 +40,4 @@ bool Gathering::next(const Deadline& deadline, size_t& index) {
   return true;
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

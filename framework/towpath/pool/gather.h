@@ -13,7 +13,7 @@ namespace towpath {
 
 enum class ReturnWhen { kFirstCompleted, kFirstException, kAllCompleted };
 
-namespace pool {
+namespace pools {
 
 // Indexes of futures in the order in which they become done. Leaves nothing behind at them.
 class Gathering {
@@ -36,7 +36,7 @@ class Gathering {
   bool may_wait_ = false;
 };
 
-}  // namespace pool
+}  // namespace pools
 
 template <class R>
 struct Waited {
@@ -48,7 +48,7 @@ template <class R>
 Waited<R> wait(const std::vector<Future<R>>& futures, ReturnWhen when = ReturnWhen::kAllCompleted,
                Millis timeout = kForever) {
   const Deadline deadline(timeout);
-  pool::Gathering gathering;
+  pools::Gathering gathering;
   for (size_t i = 0; i < futures.size(); ++i) gathering.watch(state_of(futures[i]), i);
   size_t index = 0;
   for (size_t left = futures.size(); left > 0; --left) {
@@ -107,7 +107,7 @@ class AsCompleted {
 
   std::vector<Future<R>> futures_;
   Deadline deadline_;
-  pool::Gathering gathering_;
+  pools::Gathering gathering_;
   size_t left_ = 0;
   size_t index_ = 0;
 };

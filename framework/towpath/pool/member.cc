@@ -8,7 +8,7 @@
 #include "towpath/base/log.h"
 #include "towpath/base/write_all.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 namespace {
 
 // A worker that reads has room; one that is stopped must not stop its pool.
@@ -327,4 +327,4 @@ Clock::time_point Member::expiry(Clock::time_point now) {
   return next_since_ + std::max(next->deadline, kBeginPatience);
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

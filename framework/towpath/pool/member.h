@@ -12,7 +12,7 @@
 #include "towpath/pool/worker.h"
 #include "towpath/process/process.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 // A worker as its pool sees it: the process, the connection to it, the slate, and the shipments it
 // has not yet brought to an end. The pool's thread alone uses it; what others ask for (cancel,
@@ -144,4 +144,4 @@ class Member {
   bool refused_ = false;  // the system gives no memory or descriptor for what is queued
 };
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

@@ -20,7 +20,7 @@ class Initializer {
   template <class F, class... A>
   requires(!std::same_as<F, Initializer>)
       Initializer(F function, A&&... args)  // NOLINT(google-explicit-constructor)
-      : call_(call::make(function, std::forward<A>(args)...)) {
+      : call_(calls::make(function, std::forward<A>(args)...)) {
     if (!call_.descriptors.empty()) {
       throw NotSerialisable("an initializer's arguments can't hold descriptors or connections");
     }

@@ -10,7 +10,7 @@
 #include "towpath/base/clock.h"
 #include "towpath/message/codec.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 // Whoever waits for the outcomes of tasks. Called by the pool's thread with nothing locked.
 class Receiver {
@@ -82,4 +82,4 @@ struct Delivery {
   }
 };
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

@@ -10,9 +10,9 @@ constexpr uint32_t kParcelTasks = 1024;
 }  // namespace
 
 Pool::Pool(int workers) : Pool(PoolOptions{.workers = workers}) {}
-Pool::Pool(PoolOptions options) : Pool(std::move(options), pool::Engine::Workers::kAtOnce) {}
-Pool::Pool(PoolOptions options, pool::Engine::Workers workers)
-    : engine_(std::make_shared<pool::Engine>(std::move(options), workers)) {
+Pool::Pool(PoolOptions options) : Pool(std::move(options), pools::Engine::Workers::kAtOnce) {}
+Pool::Pool(PoolOptions options, pools::Engine::Workers workers)
+    : engine_(std::make_shared<pools::Engine>(std::move(options), workers)) {
   engine_->start();
 }
 Pool::Pool(Pool&&) noexcept = default;
@@ -25,11 +25,11 @@ Pool::~Pool() {
   if (engine_) engine_->finish();
 }
 
-std::shared_ptr<pool::FutureState> Pool::submit(pool::Code code, std::string arguments,
-                                                const TaskOptions& task,
-                                                OutgoingNames::Copies named) {
-  auto state = std::make_shared<pool::FutureState>(engine_, 1, std::move(named));
-  pool::Parcel parcel;
+std::shared_ptr<pools::FutureState> Pool::submit(pools::Code code, std::string arguments,
+                                                 const TaskOptions& task,
+                                                 OutgoingNames::Copies named) {
+  auto state = std::make_shared<pools::FutureState>(engine_, 1, std::move(named));
+  pools::Parcel parcel;
   parcel.receiver = state;
   parcel.code = engine_->number_of(code);
   parcel.count = 1;
@@ -41,15 +41,16 @@ std::shared_ptr<pool::FutureState> Pool::submit(pool::Code code, std::string arg
   return state;
 }
 
-std::shared_ptr<pool::FutureState> Pool::submit_all(pool::Code code, const pool::Stream::Pull& pull,
-                                                    size_t chunk) {
-  pool::Parcel next;
+std::shared_ptr<pools::FutureState> Pool::submit_all(pools::Code code,
+                                                     const pools::Stream::Pull& pull,
+                                                     size_t chunk) {
+  pools::Parcel next;
   next.code = engine_->number_of(code);
   next.deadline = engine_->options().deadline;
   next.retries = engine_->options().retries;
   next.together = chunk > 1;
-  const uint32_t most = chunk > 1 ? pool::tasks_of_chunk(chunk) : kParcelTasks;
-  std::vector<pool::Parcel> parcels;
+  const uint32_t most = chunk > 1 ? pools::tasks_of_chunk(chunk) : kParcelTasks;
+  std::vector<pools::Parcel> parcels;
   OutgoingNames names;
   Encoder arguments;
   const auto put = [&] {
@@ -63,10 +64,10 @@ std::shared_ptr<pool::FutureState> Pool::submit_all(pool::Code code, const pool:
     if (++next.count >= most || (chunk <= 1 && arguments.bytes().size() >= kParcelBytes)) put();
   }
   put();
-  auto state = std::make_shared<pool::FutureState>(engine_, next.first, names.take());
+  auto state = std::make_shared<pools::FutureState>(engine_, next.first, names.take());
   if (parcels.empty()) state->take(0, 0, {}, false);
   try {
-    for (pool::Parcel& parcel : parcels) {
+    for (pools::Parcel& parcel : parcels) {
       parcel.receiver = state;
       engine_->submit(std::move(parcel));
     }
@@ -80,7 +81,7 @@ std::shared_ptr<pool::FutureState> Pool::submit_all(pool::Code code, const pool:
 const std::string& Pool::name() const { return engine_->options().name; }
 int Pool::workers() const { return engine_->workers(); }
 void Pool::resize(int workers) { engine_->resize(workers); }
-std::vector<pool::Engine::WorkerInfo> Pool::processes() const { return engine_->members(); }
+std::vector<pools::Engine::WorkerInfo> Pool::processes() const { return engine_->members(); }
 void Pool::close() { engine_->close(); }
 void Pool::terminate() { engine_->terminate(); }
 void Pool::kill() { engine_->terminate(true); }

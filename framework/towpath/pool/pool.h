@@ -18,16 +18,16 @@
 
 namespace towpath {
 
-namespace pool {
+namespace pools {
 
 template <class F>
 using MapResult = std::conditional_t<std::is_void_v<ResultOf<F>>, void, std::vector<HeldOf<F>>>;
 
 // What stands in braces: the arguments of the calls, or tuples of them.
 template <class F>
-using Listed = std::initializer_list<typename call::Signature<F>::One>;
+using Listed = std::initializer_list<typename calls::Signature<F>::One>;
 template <class F>
-using ListedTuples = std::initializer_list<typename call::Signature<F>::All>;
+using ListedTuples = std::initializer_list<typename calls::Signature<F>::All>;
 
 template <class List, class In>
 concept InputBut = !std::same_as<List, std::remove_cvref_t<In>>;
@@ -106,7 +106,7 @@ Stream::Pull puller(In&&... inputs) {
   }
 }
 
-}  // namespace pool
+}  // namespace pools
 
 // Worker processes that run tasks: functions, or lambdas without captures, with their arguments.
 //
@@ -154,101 +154,101 @@ class Pool {
 
   // One call, waited for.
   template <class F, class... A>
-  auto apply(F function, A&&... args) -> pool::ResultOf<F> {
+  auto apply(F function, A&&... args) -> pools::ResultOf<F> {
     return apply_async(function, std::forward<A>(args)...).get();
   }
   template <class F, class... A>
   requires(!std::same_as<F, TaskOptions>) auto apply_async(F function, A&&... args)
-      -> Future<pool::ResultOf<F>> {
+      -> Future<pools::ResultOf<F>> {
     return apply_async(TaskOptions{}, function, std::forward<A>(args)...);
   }
   template <class F, class... A>
-  auto apply_async(const TaskOptions& task, F function, A&&... args) -> Future<pool::ResultOf<F>> {
-    using R = pool::ResultOf<F>;
+  auto apply_async(const TaskOptions& task, F function, A&&... args) -> Future<pools::ResultOf<F>> {
+    using R = pools::ResultOf<F>;
     OutgoingNames names;
     Encoder arguments;
-    pool::encode_arguments<F>(arguments, std::forward<A>(args)...);
-    return {submit(pool::code_of(function), arguments.take(), task, names.take()),
-            [](const pool::FutureState& state) -> R {
+    pools::encode_arguments<F>(arguments, std::forward<A>(args)...);
+    return {submit(pools::code_of(function), arguments.take(), task, names.take()),
+            [](const pools::FutureState& state) -> R {
               const auto& part = state.parts().front();
               Decoder in(part.outcomes);
-              if (part.thrown) pool::throw_remote(in, part.first);
-              if constexpr (!std::is_void_v<R>) return pool::decode_result<R>(in);
+              if (part.thrown) pools::throw_remote(in, part.first);
+              if constexpr (!std::is_void_v<R>) return pools::decode_result<R>(in);
             }};
   }
 
   // Results in input order; nothing, if the function returns nothing. The input is a range, or a
   // list in braces.
   template <class F, class In>
-  requires pool::InputBut<pool::Listed<F>, In>
-  auto map(F function, In&& input, size_t chunk = 0) -> pool::MapResult<F> {
+  requires pools::InputBut<pools::Listed<F>, In>
+  auto map(F function, In&& input, size_t chunk = 0) -> pools::MapResult<F> {
     return collect<false>(function, std::forward<In>(input), {.chunk = chunk});
   }
   template <class F>
-  auto map(F function, pool::Listed<F> input, size_t chunk = 0) -> pool::MapResult<F> {
-    return map(function, pool::copied(input), chunk);
+  auto map(F function, pools::Listed<F> input, size_t chunk = 0) -> pools::MapResult<F> {
+    return map(function, pools::copied(input), chunk);
   }
   // Elements are tuples (or pairs, or arrays) of the function's arguments.
   template <class F, class In>
-  requires pool::InputBut<pool::ListedTuples<F>, In>
-  auto starmap(F function, In&& input, size_t chunk = 0) -> pool::MapResult<F> {
+  requires pools::InputBut<pools::ListedTuples<F>, In>
+  auto starmap(F function, In&& input, size_t chunk = 0) -> pools::MapResult<F> {
     return collect<true>(function, std::forward<In>(input), {.chunk = chunk});
   }
   template <class F>
-  auto starmap(F function, pool::ListedTuples<F> input, size_t chunk = 0) -> pool::MapResult<F> {
-    return starmap(function, pool::copied(input), chunk);
+  auto starmap(F function, pools::ListedTuples<F> input, size_t chunk = 0) -> pools::MapResult<F> {
+    return starmap(function, pools::copied(input), chunk);
   }
 
   template <class F, class In>
-  requires pool::InputBut<pool::Listed<F>, In>
-  auto map_async(F function, In&& input, size_t chunk = 0) -> Future<pool::MapResult<F>> {
+  requires pools::InputBut<pools::Listed<F>, In>
+  auto map_async(F function, In&& input, size_t chunk = 0) -> Future<pools::MapResult<F>> {
     return collect_async<false>(function, std::forward<In>(input), chunk);
   }
   template <class F>
-  auto map_async(F function, pool::Listed<F> input, size_t chunk = 0)
-      -> Future<pool::MapResult<F>> {
-    return map_async(function, pool::copied(input), chunk);
+  auto map_async(F function, pools::Listed<F> input, size_t chunk = 0)
+      -> Future<pools::MapResult<F>> {
+    return map_async(function, pools::copied(input), chunk);
   }
   template <class F, class In>
-  requires pool::InputBut<pool::ListedTuples<F>, In>
-  auto starmap_async(F function, In&& input, size_t chunk = 0) -> Future<pool::MapResult<F>> {
+  requires pools::InputBut<pools::ListedTuples<F>, In>
+  auto starmap_async(F function, In&& input, size_t chunk = 0) -> Future<pools::MapResult<F>> {
     return collect_async<true>(function, std::forward<In>(input), chunk);
   }
   template <class F>
-  auto starmap_async(F function, pool::ListedTuples<F> input, size_t chunk = 0)
-      -> Future<pool::MapResult<F>> {
-    return starmap_async(function, pool::copied(input), chunk);
+  auto starmap_async(F function, pools::ListedTuples<F> input, size_t chunk = 0)
+      -> Future<pools::MapResult<F>> {
+    return starmap_async(function, pools::copied(input), chunk);
   }
 
   // Results as they are walked, in input order. Of the input at most `ahead` elements are pulled
   // whose results were not yet taken; 0: as many as keep the workers busy. An lvalue input must
   // outlive the results.
   template <class F, class In>
-  requires pool::InputBut<pool::Listed<F>, In>
-  auto imap(F function, In&& input, size_t ahead = 0) -> Results<pool::HeldOf<F>> {
+  requires pools::InputBut<pools::Listed<F>, In>
+  auto imap(F function, In&& input, size_t ahead = 0) -> Results<pools::HeldOf<F>> {
     return stream<false>({.ahead = ahead}, function, std::forward<In>(input));
   }
   template <class F>
-  auto imap(F function, pool::Listed<F> input, size_t ahead = 0) -> Results<pool::HeldOf<F>> {
-    return imap(function, pool::copied(input), ahead);
+  auto imap(F function, pools::Listed<F> input, size_t ahead = 0) -> Results<pools::HeldOf<F>> {
+    return imap(function, pools::copied(input), ahead);
   }
   // The same, each as soon as it is there.
   template <class F, class In>
-  requires pool::InputBut<pool::Listed<F>, In>
-  auto imap_unordered(F function, In&& input, size_t ahead = 0) -> Results<pool::HeldOf<F>> {
-    return stream<false>({.ahead = ahead, .order = pool::Order::kCompletion}, function,
+  requires pools::InputBut<pools::Listed<F>, In>
+  auto imap_unordered(F function, In&& input, size_t ahead = 0) -> Results<pools::HeldOf<F>> {
+    return stream<false>({.ahead = ahead, .order = pools::Order::kCompletion}, function,
                          std::forward<In>(input));
   }
   template <class F>
-  auto imap_unordered(F function, pool::Listed<F> input, size_t ahead = 0)
-      -> Results<pool::HeldOf<F>> {
-    return imap_unordered(function, pool::copied(input), ahead);
+  auto imap_unordered(F function, pools::Listed<F> input, size_t ahead = 0)
+      -> Results<pools::HeldOf<F>> {
+    return imap_unordered(function, pools::copied(input), ahead);
   }
   // With all limits, for what stands above.
   template <bool kStar, class F, class... In>
-  auto stream(const pool::Stream::Limits& limits, F function, In&&... inputs)
-      -> Results<pool::HeldOf<F>> {
-    return {engine_, pool::code_of(function), pool::puller<kStar, F>(std::forward<In>(inputs)...),
+  auto stream(const pools::Stream::Limits& limits, F function, In&&... inputs)
+      -> Results<pools::HeldOf<F>> {
+    return {engine_, pools::code_of(function), pools::puller<kStar, F>(std::forward<In>(inputs)...),
             limits};
   }
 
@@ -257,7 +257,7 @@ class Pool {
   // More start at once; fewer: those that are idle end first, others after what they run.
   void resize(int workers);
   // Names and process ids of the workers there are.
-  std::vector<pool::Engine::WorkerInfo> processes() const;
+  std::vector<pools::Engine::WorkerInfo> processes() const;
 
   // No more tasks; workers end when all are done.
   void close();
@@ -274,51 +274,51 @@ class Pool {
 
  private:
   friend class Executor;
-  Pool(PoolOptions options, pool::Engine::Workers workers);
+  Pool(PoolOptions options, pools::Engine::Workers workers);
 
-  std::shared_ptr<pool::FutureState> submit(pool::Code code, std::string arguments,
-                                            const TaskOptions& task, OutgoingNames::Copies named);
-  std::shared_ptr<pool::FutureState> submit_all(pool::Code code, const pool::Stream::Pull& pull,
-                                                size_t chunk);
+  std::shared_ptr<pools::FutureState> submit(pools::Code code, std::string arguments,
+                                             const TaskOptions& task, OutgoingNames::Copies named);
+  std::shared_ptr<pools::FutureState> submit_all(pools::Code code, const pools::Stream::Pull& pull,
+                                                 size_t chunk);
 
   template <bool kStar, class F, class In>
-  auto collect(F function, In&& input, const pool::Stream::Limits& limits) -> pool::MapResult<F> {
-    using R = pool::HeldOf<F>;
-    pool::Stream stream(engine_, pool::code_of(function),
-                        pool::puller<kStar, F>(std::forward<In>(input)), limits);
+  auto collect(F function, In&& input, const pools::Stream::Limits& limits) -> pools::MapResult<F> {
+    using R = pools::HeldOf<F>;
+    pools::Stream stream(engine_, pools::code_of(function),
+                         pools::puller<kStar, F>(std::forward<In>(input)), limits);
     std::vector<R> results;
     if constexpr (std::ranges::sized_range<In>) results.reserve(std::ranges::size(input));
     while (auto next = stream.next()) {
       if (next->error) std::rethrow_exception(next->error);
       Decoder in(next->bytes);
       for (uint64_t i = 0; i < next->count; ++i) {
-        if (next->thrown) pool::throw_remote(in, next->first + i);
-        results.push_back(pool::decode_result<R>(in));
+        if (next->thrown) pools::throw_remote(in, next->first + i);
+        results.push_back(pools::decode_result<R>(in));
       }
       stream.used(next->count);
     }
-    if constexpr (!std::is_void_v<pool::MapResult<F>>) return results;
+    if constexpr (!std::is_void_v<pools::MapResult<F>>) return results;
   }
 
   template <bool kStar, class F, class In>
-  auto collect_async(F function, In&& input, size_t chunk) -> Future<pool::MapResult<F>> {
-    using R = pool::HeldOf<F>;
-    return {
-        submit_all(pool::code_of(function), pool::puller<kStar, F>(std::forward<In>(input)), chunk),
-        [](const pool::FutureState& state) -> pool::MapResult<F> {
-          std::vector<R> results;
-          for (const auto& part : state.parts()) {
-            Decoder in(part.outcomes);
-            for (uint64_t i = 0; i < part.count; ++i) {
-              if (part.thrown) pool::throw_remote(in, part.first + i);
-              results.push_back(pool::decode_result<R>(in));
-            }
-          }
-          if constexpr (!std::is_void_v<pool::MapResult<F>>) return results;
-        }};
+  auto collect_async(F function, In&& input, size_t chunk) -> Future<pools::MapResult<F>> {
+    using R = pools::HeldOf<F>;
+    return {submit_all(pools::code_of(function), pools::puller<kStar, F>(std::forward<In>(input)),
+                       chunk),
+            [](const pools::FutureState& state) -> pools::MapResult<F> {
+              std::vector<R> results;
+              for (const auto& part : state.parts()) {
+                Decoder in(part.outcomes);
+                for (uint64_t i = 0; i < part.count; ++i) {
+                  if (part.thrown) pools::throw_remote(in, part.first + i);
+                  results.push_back(pools::decode_result<R>(in));
+                }
+              }
+              if constexpr (!std::is_void_v<pools::MapResult<F>>) return results;
+            }};
   }
 
-  std::shared_ptr<pool::Engine> engine_;
+  std::shared_ptr<pools::Engine> engine_;
 };
 
 }  // namespace towpath

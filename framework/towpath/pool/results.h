@@ -22,8 +22,8 @@ template <class R>
 class Results {
  public:
   struct iterator;
-  Results(std::shared_ptr<pool::Engine> engine, pool::Code code, pool::Stream::Pull pull,
-          const pool::Stream::Limits& limits)
+  Results(std::shared_ptr<pools::Engine> engine, pools::Code code, pools::Stream::Pull pull,
+          const pools::Stream::Limits& limits)
       : it_(std::make_unique<State>(std::move(engine), code, std::move(pull), limits)) {}
 
   iterator begin() {
@@ -43,8 +43,8 @@ class Results {
 
  private:
   struct State {
-    State(std::shared_ptr<pool::Engine> engine, pool::Code code, pool::Stream::Pull pull,
-          const pool::Stream::Limits& limits)
+    State(std::shared_ptr<pools::Engine> engine, pools::Code code, pools::Stream::Pull pull,
+          const pools::Stream::Limits& limits)
         : stream(std::move(engine), code, std::move(pull), limits) {}
 
     void advance(Millis timeout) {
@@ -77,8 +77,8 @@ class Results {
       Decoder before = in;
       try {
         read = true;
-        if (outcomes.thrown) pool::throw_remote(in, index);
-        held = pool::decode_result<R>(in);
+        if (outcomes.thrown) pools::throw_remote(in, index);
+        held = pools::decode_result<R>(in);
       } catch (...) {
         in = before;
         pass();
@@ -91,8 +91,8 @@ class Results {
       if (!outcomes.error) in.skip();
     }
 
-    pool::Stream stream;
-    pool::Stream::Outcomes outcomes;
+    pools::Stream stream;
+    pools::Stream::Outcomes outcomes;
     Decoder in{{}};
     uint64_t left = 0;  // in outcomes, the current one among them
     uint64_t index = 0;

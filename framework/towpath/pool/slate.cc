@@ -5,7 +5,7 @@
 
 #include "towpath/base/error.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 namespace {
 
 constexpr uint32_t kRoom = uint32_t{28}
@@ -151,4 +151,4 @@ std::string_view SlateWriter::message(uint32_t flags, int64_t nanoseconds, uint6
   return {reinterpret_cast<const char*>(&it_->head), sizeof(ResultsHead) + bytes_};
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

@@ -18,7 +18,7 @@
 //   results   A result stands here as soon as its task is done, so a worker killed afterwards has
 //             not lost it. What stands here is also the next message: it is sent from here.
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 inline constexpr uint32_t kSlots = 4;
 
@@ -105,4 +105,4 @@ class SlateWriter {
   bool thrown_ = false;
 };
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

@@ -4,7 +4,7 @@
 
 #include "towpath/base/error.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 namespace {
 
 constexpr size_t kMaxWindow = 65'536;
@@ -165,4 +165,4 @@ std::optional<Stream::Outcomes> Stream::next(Millis timeout) {
 
 void Stream::used(uint64_t count) { used_ += count; }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

@@ -10,7 +10,7 @@
 
 #include "towpath/pool/engine.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 enum class Order { kInput, kCompletion };
 
@@ -75,4 +75,4 @@ class Stream {
   std::exception_ptr input_error_;
 };
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

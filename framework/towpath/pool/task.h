@@ -10,7 +10,7 @@
 // How a call of a function travels to a pool's worker, and its result back: both as MessagePack,
 // read and written by a thunk that knows the types, with no Object in between.
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 // Reads the arguments of one call, calls, appends the result. Arguments are one value: a single one
 // as it is, others in an array.
@@ -30,9 +30,9 @@ using Held = std::conditional_t<std::is_void_v<R>, std::monostate, std::decay_t<
 template <class R, class... P>
 void invoke(Call::Function function, Decoder& in, Encoder& out) {
   if constexpr (sizeof...(P) != 1) in.array(sizeof...(P));
-  std::tuple<call::Stored<P>...> values{decode<call::Stored<P>>(in)...};  // braces: left to right
+  std::tuple<calls::Stored<P>...> values{decode<calls::Stored<P>>(in)...};  // braces: left to right
   const auto run = [function](auto&... value) -> decltype(auto) {
-    return reinterpret_cast<R (*)(P...)>(function)(call::handed_over<P>(value)...);
+    return reinterpret_cast<R (*)(P...)>(function)(calls::handed_over<P>(value)...);
   };
   if constexpr (std::is_void_v<R>) {
     std::apply(run, values);
@@ -44,7 +44,7 @@ void invoke(Call::Function function, Decoder& in, Encoder& out) {
 
 // What a target returns.
 template <class F>
-using ResultOf = std::decay_t<typename call::Signature<F>::Result>;
+using ResultOf = std::decay_t<typename calls::Signature<F>::Result>;
 template <class F>
 using HeldOf = Held<ResultOf<F>>;
 
@@ -54,7 +54,7 @@ Code code_at(R (*function)(P...)) {
 }
 template <class F>
 Code code_of(F function) {
-  static_assert(call::CanBeTarget<F>::kAsked);
+  static_assert(calls::CanBeTarget<F>::kAsked);
   if constexpr (Target<F>) {
     return code_at(+function);
   } else {
@@ -64,8 +64,8 @@ Code code_of(F function) {
 
 template <class F, class... A>
 void encode_arguments(Encoder& out, A&&... args) {
-  if constexpr (call::Signature<F>::kParameters != 1) out.array(sizeof...(A));
-  call::Signature<F>::encode_arguments(out, std::forward<A>(args)...);
+  if constexpr (calls::Signature<F>::kParameters != 1) out.array(sizeof...(A));
+  calls::Signature<F>::encode_arguments(out, std::forward<A>(args)...);
 }
 
 // Decodes a result that invoke() has written.
@@ -79,4 +79,4 @@ T decode_result(Decoder& in) {
   }
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

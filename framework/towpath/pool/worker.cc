@@ -17,7 +17,7 @@
 #include "towpath/process/this_process.h"
 #include "towpath/process/throw_trace.h"
 
-namespace towpath::pool {
+namespace towpath::pools {
 namespace {
 
 constexpr std::chrono::milliseconds kMemoryEvery{50};
@@ -263,4 +263,4 @@ void work(Connection pool, Descriptor slate, const WorkerSettings& settings) {
   }
 }
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

@@ -19,7 +19,7 @@
 //
 // An outcome is a result, or a RemoteTrace; a message has outcomes of one kind.
 
-namespace towpath::pool {
+namespace towpath::pools {
 
 enum class ToWorker : uint8_t { kDefine, kShipment, kPill, kSent };
 
@@ -59,4 +59,4 @@ struct WorkerSettings {
 // The target of a worker's Process. Returns after the pill, or when the pool is gone.
 void work(Connection pool, Descriptor slate, const WorkerSettings& settings);
 
-}  // namespace towpath::pool
+}  // namespace towpath::pools

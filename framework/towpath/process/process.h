@@ -54,7 +54,7 @@ class Process {
       : Process(Options{}, fn, std::forward<A>(args)...) {}
   template <class F, class... A>
   Process(Options options, F fn, A&&... args)
-      : Process(std::move(options), call::make(fn, std::forward<A>(args)...)) {}
+      : Process(std::move(options), calls::make(fn, std::forward<A>(args)...)) {}
   Process(Options options, Call call);
 
   // The child makes a T of the arguments and runs it.
@@ -64,7 +64,7 @@ class Process {
   }
   template <std::derived_from<Runnable> T, class... A>
   static Process of(Options options, A&&... args) {
-    return Process(std::move(options), &call::run_object<T, std::decay_t<A>...>,
+    return Process(std::move(options), &calls::run_object<T, std::decay_t<A>...>,
                    std::forward<A>(args)...);
   }
 
@@ -90,8 +90,8 @@ class Process {
   bool daemon() const;
   bool is_alive() const;
   bool is_stopped() const;  // by SIGSTOP, or Ctrl-Z; SIGKILL ends it all the same
-  int pid() const;       // Invalid before start
-  int sentinel() const;  // readable once the process has ended; a pidfd. Invalid before start
+  int pid() const;          // Invalid before start
+  int sentinel() const;     // readable once the process has ended; a pidfd. Invalid before start
   // None while it runs; n for exit(n); -s when signal s killed it.
   std::optional<int> exitcode() const;
   // Of a child that ended by an uncaught exception: its type and text.

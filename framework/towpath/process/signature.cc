@@ -4,7 +4,7 @@
 #include "towpath/base/format.h"
 #include "towpath/process/remote_error.h"
 
-namespace towpath::call {
+namespace towpath::calls {
 
 void throw_does_not_fit(const std::string& number, const std::type_info& type) {
   throw NotSerialisable(
@@ -13,4 +13,4 @@ void throw_does_not_fit(const std::string& number, const std::type_info& type) {
              number, type_name(type)));
 }
 
-}  // namespace towpath::call
+}  // namespace towpath::calls

@@ -16,7 +16,7 @@
 
 namespace towpath {
 
-namespace call {
+namespace calls {
 
 template <class R, class... P>
 auto without_noexcept(R (*function)(P...)) {
@@ -26,15 +26,15 @@ auto without_noexcept(R (*function)(P...)) {
 template <class F>
 using Pointer = decltype(without_noexcept(+std::declval<F>()));
 
-}  // namespace call
+}  // namespace calls
 
 // A function, or a lambda that captures nothing.
 template <class F>
 concept Target = requires {
-  typename call::Pointer<F>;
+  typename calls::Pointer<F>;
 };
 
-namespace call {
+namespace calls {
 
 // What holds an argument while it travels: views and C strings travel as the text they show.
 template <class P>
@@ -187,5 +187,5 @@ struct Signature<R (*)(P...)> {
   }
 };
 
-}  // namespace call
+}  // namespace calls
 }  // namespace towpath

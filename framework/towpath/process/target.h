@@ -38,7 +38,7 @@ struct Call {
   OutgoingNames::Copies named;         // in the arguments: while it lives, the child finds them
 };
 
-namespace call {
+namespace calls {
 
 template <class R, class... P>
 void thunk(Call::Function function, Decoder& in) {
@@ -85,5 +85,5 @@ void run_object(A... args) {
   task.run();
 }
 
-}  // namespace call
+}  // namespace calls
 }  // namespace towpath

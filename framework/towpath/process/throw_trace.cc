@@ -107,7 +107,7 @@ Loads loads() {
 
 // What Towpath calls functions by: a task of a pool, a child's target, a manager's method or
 // update. In the debug information of what is local to a file a name is as the compiler shows it.
-constexpr std::array kCallers{"towpath4pool6invoke", "towpath4call5thunk",
+constexpr std::array kCallers{"towpath5pools6invoke", "towpath5calls5thunk",
                               "towpath7managed8MethodOf", "towpath::managed::MethodOf",
                               "towpath7managed12update_thunk"};
 // Or has nothing of its surroundings.

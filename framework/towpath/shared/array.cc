@@ -3,7 +3,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 
-namespace towpath::array {
+namespace towpath::arrays {
 
 void check_index(uint64_t index, uint64_t size, const Handle& handle) {
   if (index >= size) throw Invalid(format("{}: index {} of {} elements", handle.name, index, size));
@@ -14,4 +14,4 @@ void throw_other_size(uint64_t given, uint64_t size, const Handle& handle) {
       format("{}: {} values for {} elements: an Array's size is fixed", handle.name, given, size));
 }
 
-}  // namespace towpath::array
+}  // namespace towpath::arrays

@@ -13,7 +13,7 @@
 
 namespace towpath {
 
-namespace array {
+namespace arrays {
 
 // Invalid unless index is below size.
 void check_index(uint64_t index, uint64_t size, const Handle& handle);
@@ -23,7 +23,7 @@ template <class R, class T>
 concept RangeOf = std::ranges::input_range<R> &&
     std::convertible_to<std::ranges::range_reference_t<R>, T> && !std::integral<std::decay_t<R>>;
 
-}  // namespace array
+}  // namespace arrays
 
 // So many T in memory that processes share, one behind another, without a lock. A name: copyable (a
 // copy is the same memory), sendable; ends with the last copy in the process that made it.
@@ -37,7 +37,7 @@ class RawArray {
   // Invalid below 0.
   explicit RawArray(int64_t size) : RawArray(size, TypedMemory::With::kNothing) {}
   // Not for a RawArray, which is a range, too: its copy is the same memory.
-  template <array::RangeOf<T> R>
+  template <arrays::RangeOf<T> R>
   requires(!std::is_same_v<std::remove_cvref_t<R>, RawArray>) explicit RawArray(R&& values)
       : RawArray(std::forward<R>(values), TypedMemory::With::kNothing) {}
   static RawArray open(const Handle& handle) { return RawArray(TypedMemory::open(type(), handle)); }
@@ -56,7 +56,7 @@ class RawArray {
   static TypedMemory::Type type() { return TypedMemory::type<T>(TypedMemory::Shape::kArray); }
   RawArray(int64_t size, TypedMemory::With with)
       : memory_(TypedMemory::create(type(), size, with)) {}
-  template <array::RangeOf<T> R>
+  template <arrays::RangeOf<T> R>
   RawArray(R&& values, TypedMemory::With with) : RawArray(size_of(values), with) {
     uint64_t i = 0;
     for (auto&& value : values) data()[i++] = static_cast<T>(value);
@@ -87,25 +87,25 @@ class Array {
   explicit Array(int64_t size) : Array(RawArray<T>(size, TypedMemory::With::kLock)) {}
   Array(int64_t size, const Lock& lock) : Array(RawArray<T>(size), ValueLock(lock)) {}
   Array(int64_t size, const RLock& lock) : Array(RawArray<T>(size), ValueLock(lock)) {}
-  template <array::RangeOf<T> R>
+  template <arrays::RangeOf<T> R>
   explicit Array(R&& values)
       : Array(RawArray<T>(std::forward<R>(values), TypedMemory::With::kLock)) {}
-  template <array::RangeOf<T> R>
+  template <arrays::RangeOf<T> R>
   Array(R&& values, const Lock& lock)
       : Array(RawArray<T>(std::forward<R>(values)), ValueLock(lock)) {}
-  template <array::RangeOf<T> R>
+  template <arrays::RangeOf<T> R>
   Array(R&& values, const RLock& lock)
       : Array(RawArray<T>(std::forward<R>(values)), ValueLock(lock)) {}
 
   uint64_t size() const { return raw_.size(); }
   // Invalid: no such index.
   T get(uint64_t index, Millis timeout = kForever) const {
-    array::check_index(index, size(), raw_.handle());
+    arrays::check_index(index, size(), raw_.handle());
     const auto held = hold(timeout);
     return raw_[index];
   }
   void set(uint64_t index, const T& value, Millis timeout = kForever) {
-    array::check_index(index, size(), raw_.handle());
+    arrays::check_index(index, size(), raw_.handle());
     const auto held = hold(timeout);
     raw_[index] = value;
   }
@@ -116,7 +116,7 @@ class Array {
   }
   // Invalid: another number of values.
   void assign(std::span<const T> values, Millis timeout = kForever) {
-    if (values.size() != size()) array::throw_other_size(values.size(), size(), raw_.handle());
+    if (values.size() != size()) arrays::throw_other_size(values.size(), size(), raw_.handle());
     const auto held = hold(timeout);
     std::ranges::copy(values, raw_.begin());
   }
@@ -156,7 +156,7 @@ class [[nodiscard]] Array<T>::Guard {
   std::span<T> operator*() const { return values_; }
   // Invalid: no such index.
   T& operator[](uint64_t index) const {
-    array::check_index(index, values_.size(), handle_);
+    arrays::check_index(index, values_.size(), handle_);
     return values_[index];
   }
   auto begin() const { return values_.begin(); }

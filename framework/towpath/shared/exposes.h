@@ -60,18 +60,18 @@ template <class R, class C, class... P>
 struct MethodOf<R (C::*)(P...)> {
   using Object = C;
   using Result = R;
-  using Arguments = std::tuple<call::Stored<P>...>;
+  using Arguments = std::tuple<calls::Stored<P>...>;
   template <class... A>
   static Arguments arguments(A&&... args) {
-    return {call::stored<P>(std::forward<A>(args))...};
+    return {calls::stored<P>(std::forward<A>(args))...};
   }
   template <auto M>
   static void run(C& object, Invocation& call) {
     // Braces: taken left to right.
-    std::tuple<call::Stored<P>...> values{call.template take<call::Stored<P>>()...};
+    std::tuple<calls::Stored<P>...> values{call.template take<calls::Stored<P>>()...};
     call.require_end();
     const auto invoke = [&object](auto&... value) -> decltype(auto) {
-      return std::invoke(M, object, call::handed_over<P>(value)...);
+      return std::invoke(M, object, calls::handed_over<P>(value)...);
     };
     if constexpr (std::is_void_v<R>) {
       std::apply(invoke, values);

@@ -46,7 +46,7 @@ class Manager {
   // Runs initializer(arguments...) there first.
   template <class F, class... A>
   Manager(const ManagerOptions& options, F initializer, A&&... arguments)
-      : Manager(options, call::make(initializer, std::forward<A>(arguments)...)) {}
+      : Manager(options, calls::make(initializer, std::forward<A>(arguments)...)) {}
   // To one that listens at an address. Closed: none. AuthenticationError: another key. Timeout.
   static Manager connect(const std::string& address, const ConnectOptions& options = {},
                          Millis timeout = kForever);
@@ -155,8 +155,8 @@ class Manager {
     return managed::call_object<R>(client(), managed::kManager, method, arguments...);
   }
   template <class A>
-  static call::Stored<A&&> stored(A&& argument) {
-    return call::Stored<A&&>(std::forward<A>(argument));
+  static calls::Stored<A&&> stored(A&& argument) {
+    return calls::Stored<A&&>(std::forward<A>(argument));
   }
   template <class P, class... A>
   P make_served(const A&... arguments) {

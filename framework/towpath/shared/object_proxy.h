@@ -40,8 +40,8 @@ class ObjectProxy : public Proxy {
   }
   template <class R = Object, class... A>
   R call(std::string_view method, A&&... arguments) const {
-    return Proxy::call<R>(method, static_cast<const call::Stored<A&&>&>(
-                                      call::Stored<A&&>(std::forward<A>(arguments)))...);
+    return Proxy::call<R>(method, static_cast<const calls::Stored<A&&>&>(
+                                      calls::Stored<A&&>(std::forward<A>(arguments)))...);
   }
 
  private:

@@ -35,9 +35,9 @@ void update_thunk(Call::Function function, Decoder* current, Decoder& in, Encode
   using Value = std::remove_cvref_t<First>;
   Value value = begin<Value>(current);
   in.array(sizeof...(P));
-  std::tuple<call::Stored<P>...> values{decode<call::Stored<P>>(in)...};  // braces: left to right
+  std::tuple<calls::Stored<P>...> values{decode<calls::Stored<P>>(in)...};  // braces: left to right
   const auto run = [&](auto&... each) -> decltype(auto) {
-    return reinterpret_cast<R (*)(First, P...)>(function)(value, call::handed_over<P>(each)...);
+    return reinterpret_cast<R (*)(First, P...)>(function)(value, calls::handed_over<P>(each)...);
   };
   if constexpr (std::is_void_v<R>) {
     std::apply(run, values);
@@ -51,7 +51,7 @@ void update_thunk(Call::Function function, Decoder* current, Decoder& in, Encode
 RemoteFunction locate_function(Call::Function function, const void* thunk);
 
 template <class F>
-struct Update : Update<call::Pointer<F>> {};
+struct Update : Update<calls::Pointer<F>> {};
 template <class R, class First, class... P>
 struct Update<R (*)(First, P...)> {
   static_assert(std::is_reference_v<First>, "the function takes the value as V&");
@@ -63,10 +63,10 @@ struct Update<R (*)(First, P...)> {
                            reinterpret_cast<const void*>(&update_thunk<R, First, P...>));
   }
   template <class... A>
-  static std::tuple<call::Stored<P>...> arguments(A&&... args) {
+  static std::tuple<calls::Stored<P>...> arguments(A&&... args) {
     static_assert(sizeof...(A) == sizeof...(P),
                   "the function takes another number of arguments behind the value");
-    return {call::stored<P>(std::forward<A>(args))...};
+    return {calls::stored<P>(std::forward<A>(args))...};
   }
 };
 

@@ -47,10 +47,10 @@ class NamespaceProxy : public Proxy {
   }
   template <class T>
   void set(const std::string& name, const T& value) {
-    if constexpr (std::is_same_v<call::Stored<const T&>, T>) {
+    if constexpr (std::is_same_v<calls::Stored<const T&>, T>) {
       call<void>("set", name, value);
     } else {
-      call<void>("set", name, call::Stored<const T&>(value));
+      call<void>("set", name, calls::Stored<const T&>(value));
     }
   }
   bool has(const std::string& name) const { return call<bool>("contains", name); }
