@@ -146,7 +146,7 @@ void lists_and_conditions() {
 }
 
 // Their threads end with them.
-void pools() {
+void pools_of_all_kinds() {
   {
     Pool pool(2);
     pool.map(&square, std::views::iota(0, 1'000));
@@ -231,10 +231,9 @@ int main(int argc, char** argv) {
   set_start_method(argv[1]);
   std::printf("%s\n", program_session().folder().c_str());
   // Few live to the end of a round, so each begins elsewhere.
-  constexpr std::array kSteps{
-      &queues_and_locks, &queues_by_hub,        &managers_and_meetings, &pools,
-      &local_lines,      &lists_and_conditions, &lines_by_zmq,          &lines_by_tcp,
-      &queue_by_hub_here};
+  constexpr std::array kSteps{&queues_and_locks,   &queues_by_hub, &managers_and_meetings,
+                              &pools_of_all_kinds, &local_lines,   &lists_and_conditions,
+                              &lines_by_zmq,       &lines_by_tcp,  &queue_by_hub_here};
   for (auto step = static_cast<size_t>(::getpid());; ++step) {
     kSteps[step % kSteps.size()]();
     std::printf("step\n");
