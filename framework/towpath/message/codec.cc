@@ -21,25 +21,28 @@ void throw_out_of_range(std::string_view type) {
 // ── Encoder ──
 
 struct Encoder::State {
-  // What msgpack-c packs into; a string, so that take() costs no copy. It is longer than what was
-  // written: heads and numbers, of a size known to the compiler, are a store or two.
+  // What msgpack-c packs into. A few bytes stay here; more are in a string, so that take() costs no
+  // copy. It is longer than what was written: heads and numbers, of a size known to the compiler,
+  // are a store or two.
   class Stream {
    public:
     void write(const char* data, size_t size) {
-      if (size > bytes_.size() - used_) return grow(data, size);
-      std::memcpy(bytes_.data() + used_, data, size);
+      if (size > room_ - used_) return grow(data, size);
+      std::memcpy(begin_ + used_, data, size);
       used_ += size;
     }
     void write(std::string_view bytes) {
       if (!bytes.empty()) write(bytes.data(), bytes.size());
     }
-    std::string_view bytes() const { return {bytes_.data(), used_}; }
+    std::string_view bytes() const { return {begin_, used_}; }
     void clear() { used_ = 0; }
     // Some keep what they take for long: it has no more memory than twice what it needs.
     std::string take() {
       const size_t used = std::exchange(used_, 0);
-      if (used <= bytes_.capacity() / 2) return std::string(bytes_.data(), used);
+      if (begin_ == few_ || used <= bytes_.capacity() / 2) return std::string(begin_, used);
       bytes_.resize(used);
+      begin_ = few_;
+      room_ = sizeof few_;
       return std::exchange(bytes_, {});
     }
 
@@ -47,14 +50,25 @@ struct Encoder::State {
     [[gnu::noinline]] void grow(const char* data, size_t size) {
       constexpr size_t kFirst = 240, kMost = 4096;  // what is made ahead has a cost, too
       const size_t ahead = size > kMost ? 0 : std::clamp(used_, kFirst, kMost);
-      bytes_.resize(used_);
-      bytes_.reserve(used_ + size + ahead);
+      if (begin_ == few_) {
+        bytes_.reserve(used_ + size + ahead);
+        bytes_.assign(few_, used_);
+      } else {
+        bytes_.resize(used_);
+        room_ = used_;  // where there is no memory
+        bytes_.reserve(used_ + size + ahead);
+      }
       bytes_.append(data, size);
-      used_ = bytes_.size();
-      bytes_.resize(used_ + ahead);
+      bytes_.resize(used_ + size + ahead);
+      used_ += size;
+      begin_ = bytes_.data();
+      room_ = bytes_.size();
     }
 
+    char few_[64];
     std::string bytes_;
+    char* begin_ = few_;
+    size_t room_ = sizeof few_;
     size_t used_ = 0;
   } stream;
   msgpack::packer<Stream> packer{stream};
