@@ -14,10 +14,25 @@ void throw_remote(Decoder& in, uint64_t task) {
   std::rethrow_exception(exception_of(std::move(trace)));
 }
 
+FutureState::FutureState(std::weak_ptr<Engine> engine, uint64_t tasks, OutgoingNames::Copies named)
+    : engine_(std::move(engine)), tasks_(tasks) {
+  if (!named.empty()) more().named = std::move(named);
+}
+
+FutureState::More& FutureState::more() const {
+  if (!more_) more_ = std::make_unique<More>();
+  return *more_;
+}
+
 void FutureState::take(uint64_t first, uint32_t count, std::string outcomes, bool thrown) {
   std::unique_lock lock(mutex_);
   if (done_) return;
-  parts_.push_back({first, count, std::move(outcomes), thrown});
+  Part part{first, count, thrown, std::move(outcomes)};
+  if (tasks_ == 1) {
+    only_ = std::move(part);
+  } else {
+    more().parts.push_back(std::move(part));
+  }
   arrived_ += count;
   if (arrived_ >= tasks_) finish(std::move(lock));
 }
@@ -31,7 +46,7 @@ void FutureState::fail(uint64_t, uint32_t count, std::exception_ptr error) {
 }
 
 void FutureState::finish(std::unique_lock<std::mutex> lock) {
-  std::ranges::sort(parts_, {}, &Part::first);
+  if (more_) std::ranges::sort(more_->parts, {}, &Part::first);
   if (error_) {
     try {
       std::rethrow_exception(error_);
@@ -41,11 +56,12 @@ void FutureState::finish(std::unique_lock<std::mutex> lock) {
       // Of another kind.
     }
   }
-  done_ = true;
-  const auto callbacks = std::move(callbacks_);
-  callbacks_.clear();
+  done_.store(true, std::memory_order_release);
+  if (!more_) return;
+  const auto callbacks = std::move(more_->callbacks);
+  more_->callbacks.clear();
   lock.unlock();
-  done_cv_.notify_all();
+  more_->done_cv.notify_all();
   for (const auto& [number, callback] : callbacks) call(callback);
 }
 
@@ -56,7 +72,7 @@ void FutureState::call(const std::function<void()>& callback) {
     log(Level::kError,
         format("a future's callback has thrown {}", text_of(trace_of_current_exception())));
     const std::lock_guard lock(mutex_);
-    callback_errors_.push_back(std::current_exception());
+    more().callback_errors.push_back(std::current_exception());
   }
 }
 
@@ -64,8 +80,9 @@ uint64_t FutureState::call_when_done(std::function<void()> callback) {
   {
     const std::lock_guard lock(mutex_);
     if (!done_) {
-      callbacks_.emplace(next_callback_, std::move(callback));
-      return next_callback_++;
+      More& it = more();
+      it.callbacks.emplace(it.next_callback, std::move(callback));
+      return it.next_callback++;
     }
   }
   call(callback);
@@ -75,31 +92,25 @@ uint64_t FutureState::call_when_done(std::function<void()> callback) {
 void FutureState::forget(uint64_t callback) {
   std::function<void()> forgotten;  // ends without the lock: what it holds may be this
   const std::lock_guard lock(mutex_);
-  const auto it = callbacks_.find(callback);
-  if (it == callbacks_.end()) return;
+  if (!more_) return;
+  const auto it = more_->callbacks.find(callback);
+  if (it == more_->callbacks.end()) return;
   forgotten = std::move(it->second);
-  callbacks_.erase(it);
+  more_->callbacks.erase(it);
 }
 
 void FutureState::refuse_vain_wait() const {
+  if (done()) return;
   const auto engine = engine_.lock();
   if (engine != nullptr && !done()) engine->refuse_vain_wait();
 }
 
 std::vector<std::exception_ptr> FutureState::callback_errors() const {
   const std::lock_guard lock(mutex_);
-  return callback_errors_;
+  return more_ ? more_->callback_errors : std::vector<std::exception_ptr>();
 }
 
-bool FutureState::done() const {
-  const std::lock_guard lock(mutex_);
-  return done_;
-}
-
-bool FutureState::was_cancelled() const {
-  const std::lock_guard lock(mutex_);
-  return was_cancelled_;
-}
+bool FutureState::was_cancelled() const { return done() && was_cancelled_; }
 
 bool FutureState::running() const {
   if (done()) return false;
@@ -128,15 +139,16 @@ bool FutureState::kill() {
 }
 
 void FutureState::wait(Millis timeout) const {
+  if (done()) return;
   refuse_vain_wait();
   std::unique_lock lock(mutex_);
-  if (done_) return;
-  if (!Deadline(timeout).wait(done_cv_, lock, [this] { return done_; }))
+  if (done()) return;
+  if (!Deadline(timeout).wait(more().done_cv, lock, [this] { return done(); }))
     throw Timeout("the task is not done yet");
 }
 
 void FutureState::require_result() const {
-  if (auto it = error()) std::rethrow_exception(it);
+  if (error_) std::rethrow_exception(error_);
 }
 
 std::exception_ptr FutureState::error() const {
@@ -144,9 +156,14 @@ std::exception_ptr FutureState::error() const {
   return error_;
 }
 
+std::span<const FutureState::Part> FutureState::parts() const {
+  if (tasks_ == 1) return {&only_, size_t{arrived_ != 0 && !error_}};
+  return more_ ? std::span<const Part>(more_->parts) : std::span<const Part>();
+}
+
 bool FutureState::failed() const {
   const std::lock_guard lock(mutex_);
-  return error_ || std::ranges::any_of(parts_, &Part::thrown);
+  return error_ || std::ranges::any_of(parts(), &Part::thrown);
 }
 
 }  // namespace towpath::pools

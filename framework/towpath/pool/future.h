@@ -1,10 +1,12 @@
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,15 +18,14 @@ namespace towpath {
 namespace pools {
 
 // The inside of a Future, whatever its type.
-class FutureState : public Receiver, public std::enable_shared_from_this<FutureState> {
+class FutureState : public Receiver {
  public:
-  FutureState(std::weak_ptr<Engine> engine, uint64_t tasks, OutgoingNames::Copies named)
-      : engine_(std::move(engine)), tasks_(tasks), named_(std::move(named)) {}
+  FutureState(std::weak_ptr<Engine> engine, uint64_t tasks, OutgoingNames::Copies named);
 
   void take(uint64_t first, uint32_t count, std::string outcomes, bool thrown) override;
   void fail(uint64_t first, uint32_t count, std::exception_ptr error) override;
 
-  bool done() const;
+  bool done() const { return done_.load(std::memory_order_acquire); }
   bool running() const;
   bool cancel();
   bool kill();
@@ -38,13 +39,13 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
   bool failed() const;
   // Outcomes of tasks that follow one another.
   struct Part {
-    uint64_t first;
-    uint32_t count;
-    std::string outcomes;
-    bool thrown;
+    uint64_t first = 0;
+    uint32_t count = 0;
+    bool thrown = false;
+    std::string outcomes{};
   };
   // After wait(): all, in order.
-  const std::vector<Part>& parts() const { return parts_; }
+  std::span<const Part> parts() const;
   // A number for forget(); 0: it was called, the future being done.
   uint64_t call_when_done(std::function<void()> callback);
   // It is not called any more, unless it is being called.
@@ -55,22 +56,29 @@ class FutureState : public Receiver, public std::enable_shared_from_this<FutureS
   std::vector<std::exception_ptr> callback_errors() const;
 
  private:
+  // What most have no need of: a program may hold millions of them. Made when there is.
+  struct More {
+    OutgoingNames::Copies named;                          // in the arguments: the tasks find them
+    std::condition_variable done_cv;                      // of those that sleep
+    std::vector<Part> parts;                              // of several tasks
+    std::map<uint64_t, std::function<void()>> callbacks;  // in the order they were added
+    uint64_t next_callback = 1;
+    std::vector<std::exception_ptr> callback_errors;
+  };
+  More& more() const;  // under the lock
   void finish(std::unique_lock<std::mutex> lock);
   void call(const std::function<void()>& callback);
 
   const std::weak_ptr<Engine> engine_;
   const uint64_t tasks_;
-  const OutgoingNames::Copies named_;  // in the arguments: the tasks find them
   mutable std::mutex mutex_;
-  mutable std::condition_variable done_cv_;
-  uint64_t arrived_ = 0;
-  bool done_ = false;
+  // Once it is true, only callback_errors may change; the rest is read without the lock.
+  std::atomic<bool> done_{false};
   bool was_cancelled_ = false;
+  uint64_t arrived_ = 0;
   std::exception_ptr error_;
-  std::vector<Part> parts_;
-  std::map<uint64_t, std::function<void()>> callbacks_;  // in the order they were added
-  uint64_t next_callback_ = 1;
-  std::vector<std::exception_ptr> callback_errors_;
+  Part only_;  // of a single task
+  mutable std::unique_ptr<More> more_;
 };
 
 // Reads what a task has thrown, and throws it.
@@ -96,7 +104,7 @@ const std::shared_ptr<pools::FutureState>& state_of(const Future<R>& future);
 template <class R>
 class Future {
  public:
-  using Read = std::function<R(const pools::FutureState&)>;
+  using Read = R (*)(const pools::FutureState&);
 
   Future() = default;  // none: every use is undefined but valid()
   bool valid() const { return state_ != nullptr; }
@@ -161,7 +169,7 @@ class Future {
       : state_(std::move(state)), read_(std::move(read)) {}
 
   std::shared_ptr<pools::FutureState> state_;
-  Read read_;
+  Read read_ = nullptr;
 };
 
 template <class R>
