@@ -211,6 +211,21 @@ uint32_t Engine::parcel_size(uint32_t code) const {
 
 void Engine::submit(Parcel parcel) {
   require_own("submit");
+  require_small(parcel);
+  add(std::unique_lock(mutex_), std::move(parcel));
+}
+
+void Engine::submit_one(Code code, Parcel parcel) {
+  require_own("submit");
+  require_small(parcel);
+  std::unique_lock lock(mutex_);
+  parcel.code = backlog_.number_of(code);
+  parcel.count = 1;
+  parcel.first = next_task_++;
+  add(std::move(lock), std::move(parcel));
+}
+
+void Engine::require_small(const Parcel& parcel) const {
   if (parcel.arguments.size() > kMaxConnectionMessage - kMaxHead) {
     throw NotSerialisable(format("{}: {} bytes of arguments; a task takes at most {}",
                                  options_.name, parcel.arguments.size(),
@@ -218,14 +233,17 @@ void Engine::submit(Parcel parcel) {
   }
   if (parcel.arguments.size() > Member::kMaxInMessage)
     require_file_limit(options_.name, parcel.arguments.size() + kMaxHead);
-  std::unique_lock lock(mutex_);
+}
+
+void Engine::add(std::unique_lock<std::mutex> lock, Parcel parcel) {
   if (broken_) std::rethrow_exception(broken_);
   if (stop_ != Stop::kNo) {
     throw Closed(format("{}: it is closed and takes no more tasks", options_.name));
   }
   backlog_.add(std::move(parcel));
-  if (!sleeps_) return;
-  sleeps_ = false;
+  undispatched_ = true;
+  if (!wants_tasks_) return;
+  wants_tasks_ = false;
   lock.unlock();
   wake_.signal();
 }

@@ -73,10 +73,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // How many tasks of that code make a parcel worth its travel; 1 before it is known.
   uint32_t parcel_size(uint32_t code) const;
 
-  // Numbers for tasks that have no place in an input.
-  uint64_t next_task() { return next_task_++; }
   // Closed: after close(), or the pool is broken (then with the reason).
   void submit(Parcel parcel);
+  // The same of a task that has no place in an input, and so gets a number of its own.
+  void submit_one(Code code, Parcel parcel);
 
   // Drops all tasks of the receiver, which has so many. False: one of them runs, or is done.
   bool cancel(Receiver& receiver, uint64_t tasks);
@@ -130,6 +130,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void end_all();
   void dispatch();
   bool fill(Member& member, size_t equals);
+  bool could_take_more() const;
+  void require_small(const Parcel& parcel) const;
+  void add(std::unique_lock<std::mutex> lock, Parcel parcel);
 
   // Workers: their starts, their words, their ends (engine_workers.cc).
   int missing() const;
@@ -159,9 +162,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const pid_t owner_ = ::getpid();
   const uint32_t generation_ = fork_generation();
 
-  std::atomic<uint64_t> next_task_{0};
   mutable std::mutex mutex_;
   std::condition_variable ended_cv_;
+  uint64_t next_task_ = 0;
   Backlog backlog_;
   std::deque<std::unique_ptr<Member>> members_;
   std::vector<Delivery> deliveries_;
@@ -176,7 +179,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Stop stop_ = Stop::kNo;
   bool stopping_ = false;  // terminate has been carried out
   bool ended_ = false;
-  bool sleeps_ = false;
+  bool undispatched_ = false;  // tasks came since the last dispatch()
+  bool wants_tasks_ = false;   // the thread sleeps, and is to be woken for the next
   std::exception_ptr broken_;
 };
 

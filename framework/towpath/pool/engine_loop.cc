@@ -16,7 +16,8 @@
 namespace towpath::pools {
 namespace {
 
-constexpr size_t kDepth = 3;  // shipments at a worker
+constexpr size_t kDepth = 3;   // shipments at a worker
+constexpr size_t kEnough = 2;  // of these: then more can wait until it has brought one to an end
 constexpr Millis kMaxLook{16};
 
 }  // namespace
@@ -47,6 +48,7 @@ void Engine::watch_deadline(Member& member, Clock::time_point now) {
     stalled(member, back);
     member.deadline_at = kNever;
   }
+  undispatched_ |= !back.empty();
   backlog_.put_back(std::move(back));
 }
 
@@ -211,6 +213,7 @@ void Engine::end_all() {
 }
 
 void Engine::dispatch() {
+  undispatched_ = false;
   backlog_.drop_cancelled();
   // One to each before a second to any.
   for (size_t depth = 0; depth < kDepth && !backlog_.empty(); ++depth) {
@@ -224,6 +227,21 @@ void Engine::dispatch() {
       --equals;
     }
   }
+}
+
+// Whether a task that comes now is worth a round: it would go to a worker, or call for one. Else
+// tasks gather until a worker reports: many short ones go as one shipment, at the cost of one
+// wake-up.
+bool Engine::could_take_more() const {
+  int live = 0;
+  bool has_room = false;
+  for (const auto& member : members_) {
+    live += member->life <= Member::Life::kReady;
+    has_room |= member->life == Member::Life::kReady && member->shipments().size() < kEnough;
+  }
+  if (on_demand_ && live < target_) return true;
+  // What stands in front waits for a worker, and all behind it.
+  return has_room && (backlog_.empty() || undispatched_);
 }
 
 // Gives a worker its next shipment; false: there is none for it.
@@ -301,7 +319,7 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
   int timeout = -1;
   {
     std::unique_lock lock(mutex_);
-    sleeps_ = false;
+    wants_tasks_ = false;
     for (Arrived& each : arrived_) handle(each);
     for (auto member = members_.begin(); member != members_.end();) {
       if (std::ranges::find(ids, (*member)->id()) != ids.end() &&
@@ -319,7 +337,6 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
     settle();
     std::ranges::move(deliveries_, std::back_inserter(delivering_));
     deliveries_.clear();
-    sleeps_ = true;  // what is submitted from here on is not seen before the next round
   }
   for (const auto& member : members_) member->flush();
   while (!delivering_.empty()) {
@@ -336,7 +353,9 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
     }
     watch_time();
     settle();
-    timeout = deliveries_.empty() ? poll_timeout() : 0;
+    const bool more = could_take_more();
+    timeout = deliveries_.empty() && !(more && undispatched_) ? poll_timeout() : 0;
+    wants_tasks_ = more && timeout != 0;
   }
   ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
   if (ready < 0) {

@@ -113,6 +113,7 @@ void Engine::fault(Member& member, const std::string& what) {
 void Engine::take_back(Member& member) {
   std::vector<Parcel> back;
   member.take_back(back);
+  undispatched_ |= !back.empty();
   backlog_.put_back(std::move(back));
 }
 

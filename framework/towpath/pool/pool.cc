@@ -31,13 +31,10 @@ std::shared_ptr<pools::FutureState> Pool::submit(pools::Code code, std::string a
   auto state = std::make_shared<pools::FutureState>(engine_, 1, std::move(named));
   pools::Parcel parcel;
   parcel.receiver = state;
-  parcel.code = engine_->number_of(code);
-  parcel.count = 1;
-  parcel.first = engine_->next_task();
   parcel.arguments = std::move(arguments);
   parcel.deadline = task.deadline.value_or(engine_->options().deadline);
   parcel.retries = task.retries.value_or(engine_->options().retries);
-  engine_->submit(std::move(parcel));
+  engine_->submit_one(code, std::move(parcel));
   return state;
 }
 
