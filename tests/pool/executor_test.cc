@@ -106,6 +106,41 @@ TEST_CASE("Executor: after shutdown it takes nothing more") {
   executor.shutdown();
 }
 
+TEST_CASE("Executor: of tasks submitted while it shuts down each is refused or done") {
+  for (int round = 0; round < 10; ++round) {
+    Executor executor(2);
+    executor.submit(square, 1).get(kSoon);
+    std::vector<std::vector<Future<int64_t>>> taken(2);
+    std::atomic<int> begun{0};
+    {
+      std::vector<std::jthread> threads;
+      for (auto& futures : taken) {
+        threads.emplace_back([&] {
+          try {
+            for (;;) {
+              futures.push_back(
+                  executor.submit(square, static_cast<int64_t>(futures.size() % 1000)));
+              if (futures.size() == 100) ++begun;
+            }
+          } catch (const Closed&) {
+            // It is shut down.
+          }
+        });
+      }
+      CHECK(soon([&] { return begun == 2; }));
+      executor.shutdown(false);
+    }
+    executor.shutdown();
+    for (const auto& futures : taken) {
+      for (size_t i = 0; i < futures.size(); ++i) {
+        const auto number = static_cast<int64_t>(i % 1000);
+        if (!futures[i].done() || futures[i].get(Millis{0}) != number * number)
+          FAIL_CHECK("task " << i << " was taken and is not done");
+      }
+    }
+  }
+}
+
 TEST_CASE("Executor: shutdown without waiting returns at once and what runs goes on") {
   const Event event;
   Executor executor(1);

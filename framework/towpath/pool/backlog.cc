@@ -36,9 +36,10 @@ uint32_t Backlog::worthwhile(uint32_t code) const {
       std::clamp<int64_t>(kAhead.count() / std::max<int64_t>(mean, 1), 1, kMaxTasks));
 }
 
-void Backlog::add(Parcel parcel) {
-  tasks_ += parcel.count;
+void Backlog::add(Parcel&& parcel) {
+  const uint32_t tasks = parcel.count;
   parcels_.push_back(std::move(parcel));
+  tasks_ += tasks;
 }
 
 void Backlog::put_back(std::vector<Parcel> parcels) {

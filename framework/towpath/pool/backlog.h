@@ -26,7 +26,7 @@ class Backlog {
   // How many tasks of that code make half a millisecond of work; 1 before it is known.
   uint32_t worthwhile(uint32_t code) const;
 
-  void add(Parcel parcel);                     // behind all others
+  void add(Parcel&& parcel);                   // behind all others
   void put_back(std::vector<Parcel> parcels);  // in front, in their order
   // What a worker had and did not begin: its first task is counted as stalled, and taken out (with
   // those it must stay together with) when that was so with kMaxStalls workers.

@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kMaxHead = 256;  // of a shipment
 constexpr int kMaxDepth = 10;     // of pools in workers of pools
+constexpr size_t kKeptComing = 4096;
 constexpr Millis kExitPatience{5'000};
 // By which a worker's libraries are told of its share of the cores; and which of them, in the
 // worker's environment, its pool has set.
@@ -212,17 +213,40 @@ uint32_t Engine::parcel_size(uint32_t code) const {
 void Engine::submit(Parcel parcel) {
   require_own("submit");
   require_small(parcel);
-  add(std::unique_lock(mutex_), std::move(parcel));
+  submitted(intake_.put(parcel));
 }
 
 void Engine::submit_one(Code code, Parcel parcel) {
   require_own("submit");
   require_small(parcel);
-  std::unique_lock lock(mutex_);
-  parcel.code = backlog_.number_of(code);
-  parcel.count = 1;
-  parcel.first = next_task_++;
-  add(std::move(lock), std::move(parcel));
+  Intake::Put done = intake_.put_one(code, parcel);
+  if (done == Intake::Put::kUnnamed) {
+    intake_.name(code, number_of(code));
+    done = intake_.put_one(code, parcel);
+  }
+  submitted(done);
+}
+
+void Engine::submitted(Intake::Put done) {
+  if (done == Intake::Put::kDone) return;
+  if (done == Intake::Put::kWake) return wake_.signal();
+  const std::lock_guard lock(mutex_);
+  if (broken_) std::rethrow_exception(broken_);
+  throw Closed(format("{}: it is closed and takes no more tasks", options_.name));
+}
+
+// What was submitted comes to the backlog. Before whatever asks about that; others than the pool's
+// thread wake that first, as who submits does not any more.
+void Engine::take_in() {
+  for (;;) {
+    undispatched_ |= !coming_.empty();
+    for (; taken_in_ < coming_.size(); ++taken_in_) backlog_.add(std::move(coming_[taken_in_]));
+    taken_in_ = 0;
+    coming_.clear();
+    if (coming_.capacity() > kKeptComing) coming_ = {};
+    intake_.take(coming_);
+    if (coming_.empty()) return;
+  }
 }
 
 void Engine::require_small(const Parcel& parcel) const {
@@ -235,19 +259,6 @@ void Engine::require_small(const Parcel& parcel) const {
     require_file_limit(options_.name, parcel.arguments.size() + kMaxHead);
 }
 
-void Engine::add(std::unique_lock<std::mutex> lock, Parcel parcel) {
-  if (broken_) std::rethrow_exception(broken_);
-  if (stop_ != Stop::kNo) {
-    throw Closed(format("{}: it is closed and takes no more tasks", options_.name));
-  }
-  backlog_.add(std::move(parcel));
-  undispatched_ = true;
-  if (!wants_tasks_) return;
-  wants_tasks_ = false;
-  lock.unlock();
-  wake_.signal();
-}
-
 // Of a single task it is known who has it.
 bool Engine::may_have(const Member& member, const Receiver& receiver, uint64_t tasks) {
   return tasks != 1 || member.id() == receiver.member_;
@@ -257,11 +268,12 @@ bool Engine::cancel(Receiver& receiver, uint64_t tasks) {
   require_own("cancel");
   const std::lock_guard lock(mutex_);
   if (ended_ || receiver.cancelled) return false;
+  wake_.signal();
+  take_in();
   const bool single = tasks == 1;
   for (const auto& member : members_) {
     if (may_have(*member, receiver, tasks)) take_back(*member);
   }
-  wake_.signal();
   const bool all_wait = single ? receiver.member_ == 0 : backlog_.tasks_of(receiver) == tasks;
   if (!all_wait) return false;
   receiver.cancelled = true;
@@ -271,6 +283,8 @@ bool Engine::cancel(Receiver& receiver, uint64_t tasks) {
 bool Engine::kill_running(Receiver& receiver, uint64_t tasks) {
   require_own("kill");
   const std::lock_guard lock(mutex_);
+  wake_.signal();
+  take_in();
   bool any = false;
   for (const auto& member : members_) {
     if (member->doom != Member::Doom::kNone || !may_have(*member, receiver, tasks)) continue;
@@ -285,7 +299,6 @@ bool Engine::kill_running(Receiver& receiver, uint64_t tasks) {
                    std::make_exception_ptr(Cancelled(
                        format("{}: the task was killed with others of its map", options_.name))),
                    deliveries_);
-  wake_.signal();
   return any || deliveries_.size() > before;
 }
 
@@ -318,6 +331,7 @@ void Engine::close() {
   require_own("close");
   const std::lock_guard lock(mutex_);
   stop_ = std::max(stop_, Stop::kClose);
+  intake_.shut();
   wake_.signal();
 }
 
@@ -331,6 +345,7 @@ void Engine::ask_to_end(bool hard) noexcept {
   const std::lock_guard lock(mutex_);
   stop_ = std::max(stop_, hard ? Stop::kKill : Stop::kTerminate);
   stopping_ = false;
+  intake_.shut();
   wake_.signal();
 }
 
@@ -339,13 +354,14 @@ void Engine::cancel_queued() {
   std::vector<Delivery> cancelled;
   {
     const std::lock_guard lock(mutex_);
+    wake_.signal();
+    take_in();
     for (const auto& member : members_) {
       take_back(*member);
     }
     const auto why = std::make_exception_ptr(
         Cancelled(format("{}: the task was cancelled before it ran", options_.name)));
     backlog_.fail_all(why, cancelled);
-    wake_.signal();
   }
   for (Delivery& delivery : cancelled) delivery.deliver();
 }

@@ -16,6 +16,7 @@
 #include "towpath/base/private_fd.h"
 #include "towpath/base/wake_fd.h"
 #include "towpath/pool/backlog.h"
+#include "towpath/pool/intake.h"
 #include "towpath/pool/member.h"
 #include "towpath/pool/options.h"
 #include "towpath/pool/parcel.h"
@@ -132,7 +133,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool fill(Member& member, size_t equals);
   bool could_take_more() const;
   void require_small(const Parcel& parcel) const;
-  void add(std::unique_lock<std::mutex> lock, Parcel parcel);
+  void submitted(Intake::Put done);
+  void take_in();
 
   // Workers: their starts, their words, their ends (engine_workers.cc).
   int missing() const;
@@ -162,10 +164,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const pid_t owner_ = ::getpid();
   const uint32_t generation_ = fork_generation();
 
+  Intake intake_;  // locks for itself, also under the following
   mutable std::mutex mutex_;
   std::condition_variable ended_cv_;
-  uint64_t next_task_ = 0;
   Backlog backlog_;
+  std::vector<Parcel> coming_;  // out of the intake, on their way into the backlog
+  size_t taken_in_ = 0;         // of these
   std::deque<std::unique_ptr<Member>> members_;
   std::vector<Delivery> deliveries_;
   // The pool's thread alone, from round to round: a round that fails loses none.
@@ -180,7 +184,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool stopping_ = false;  // terminate has been carried out
   bool ended_ = false;
   bool undispatched_ = false;  // tasks came since the last dispatch()
-  bool wants_tasks_ = false;   // the thread sleeps, and is to be woken for the next
   std::exception_ptr broken_;
 };
 

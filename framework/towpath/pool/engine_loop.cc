@@ -192,6 +192,7 @@ void Engine::settle() {
 
 void Engine::end_all() {
   stopping_ = true;
+  take_in();
   const auto why = std::make_exception_ptr(Closed(format("{}: it was terminated", options_.name)));
   backlog_.fail_all(why, deliveries_);
   for (const auto& member : members_) {
@@ -319,7 +320,7 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
   int timeout = -1;
   {
     std::unique_lock lock(mutex_);
-    wants_tasks_ = false;
+    take_in();
     for (Arrived& each : arrived_) handle(each);
     for (auto member = members_.begin(); member != members_.end();) {
       if (std::ranges::find(ids, (*member)->id()) != ids.end() &&
@@ -333,6 +334,7 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
     watch_time();
     settle();
     start_missing(lock);
+    take_in();
     dispatch();
     settle();
     std::ranges::move(deliveries_, std::back_inserter(delivering_));
@@ -346,6 +348,7 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
   }
   {
     const std::lock_guard lock(mutex_);
+    take_in();
     if (stop_ != Stop::kNo && members_.empty() && backlog_.empty() && deliveries_.empty()) {
       ended_ = true;
       ended_cv_.notify_all();
@@ -355,7 +358,7 @@ bool Engine::round(std::array<epoll_event, 64>& events, int& ready) {
     settle();
     const bool more = could_take_more();
     timeout = deliveries_.empty() && !(more && undispatched_) ? poll_timeout() : 0;
-    wants_tasks_ = more && timeout != 0;
+    if (more && timeout != 0 && !intake_.ask_to_wake()) timeout = 0;
   }
   ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
   if (ready < 0) {

@@ -128,6 +128,8 @@ void Engine::give_up(Member& member, const std::exception_ptr& error) {
 
 void Engine::break_with(const std::exception_ptr& error) {
   broken_ = error;
+  intake_.shut();
+  take_in();
   backlog_.fail_all(error, deliveries_);
   for (const auto& member : members_) {
     give_up(*member, error);
