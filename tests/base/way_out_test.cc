@@ -52,9 +52,10 @@ TEST_CASE("Way out: without descriptors an error tells the limit and how to rais
     if (!fd) break;
     all.push_back(std::move(fd));
   }
-  CHECK_THAT(text_of_open("/dev/null"),
-             Catch::StartsWith("open(/dev/null): Too many open files; ") &&
-                 Catch::Contains("is 40 (ulimit -n): raise it"));
+  const std::string text = text_of_open("/dev/null");
+  all.clear();  // a sanitizer's checks take some
+  CHECK_THAT(text, Catch::StartsWith("open(/dev/null): Too many open files; ") &&
+                       Catch::Contains("is 40 (ulimit -n): raise it"));
 }
 
 TEST_CASE("Way out: without memory an error tells of the limit of addresses where there is one") {
