@@ -238,15 +238,17 @@ void Engine::submitted(Intake::Put done) {
 // What was submitted comes to the backlog. Before whatever asks about that; others than the pool's
 // thread wake that first, as who submits does not any more.
 void Engine::take_in() {
-  for (;;) {
+  const auto add = [this] {  // what is left of a round that failed, first
     undispatched_ |= !coming_.empty();
     for (; taken_in_ < coming_.size(); ++taken_in_) backlog_.add(std::move(coming_[taken_in_]));
     taken_in_ = 0;
     coming_.clear();
-    if (coming_.capacity() > kKeptComing) coming_ = {};
-    intake_.take(coming_);
-    if (coming_.empty()) return;
-  }
+  };
+  add();
+  // Once: what comes meanwhile has to wait, or who submits without end would keep us here.
+  intake_.take(coming_);
+  add();
+  if (coming_.capacity() > kKeptComing) coming_ = {};
 }
 
 void Engine::require_small(const Parcel& parcel) const {
