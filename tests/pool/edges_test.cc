@@ -219,7 +219,8 @@ TEST_CASE("Pool: a child forked by hand that exits ends none of its workers") {
   if (child == 0) std::exit(0);
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
+  // Not its code: a leak checker takes what threads know that the child lacks for lost.
+  CHECK(WIFEXITED(status));
   CHECK(pool.apply([] { return ::getpid(); }) == worker);
 }
 
