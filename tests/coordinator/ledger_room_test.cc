@@ -288,6 +288,19 @@ TEST_CASE("Ledger: a pipeline that stands still is seen though another in the sa
   CHECK_THAT(stall->waiting, Catch::Contains("stage \"s\""));
 }
 
+TEST_CASE("Ledger: a pipeline that waits for a core does not stand still") {
+  PlanBuilder builder;
+  for (const char* name : {"a", "b"}) {
+    const int source = builder.stage(name, Role::kSource);
+    builder.edge(source, builder.stage(std::string(name) + "-sink", Role::kSink));
+  }
+  builder.plan.cores = 1;
+  Play play(builder.plan);
+  play.answer();
+  REQUIRE(play.held[{0, 0}].size() + play.held[{2, 0}].size() == 1);  // the other has no core
+  CHECK_FALSE(play.ledger.stall());
+}
+
 TEST_CASE("Ledger: one large batch does not make the blocks of all later ones large") {
   const Line line(32 << 20);
   Play play(line.builder.plan);

@@ -150,8 +150,8 @@ bool Ledger::can_open(const StageRecord& stage) const {
   return true;
 }
 
-bool Ledger::has_work(StageRecord& stage) {
-  if (returned_lease(stage) != nullptr) return true;
+bool Ledger::has_work(const StageRecord& stage) const {
+  if (stage.returned > 0) return true;
   if (!can_open(stage)) return false;
   if (stage.plan->role == Role::kSource) return !stage.source_ended && !stage.source_idle;
   return pick_input(stage) || port_to_finish(stage);
@@ -303,6 +303,7 @@ std::optional<Ledger::Stall> Ledger::stall() const {
   }
   for (size_t component = 0; component < stages_.size(); ++component) {
     if (!open[component] || moves[component] || computing_in_[component] > 0) continue;
+    if (waits_for_core(component)) continue;
     Stall stall;
     stall.component = component;
     for (const StageRecord& stage : stages_) {
@@ -317,6 +318,22 @@ std::optional<Ledger::Stall> Ledger::stall() const {
     return stall;
   }
   return std::nullopt;
+}
+
+// All cores compute for other parts of the graph, and one of them would have it go on.
+bool Ledger::waits_for_core(size_t component) const {
+  if (computing_ < plan_.cores) return false;
+  return std::ranges::any_of(stages_, [&](const StageRecord& stage) {
+    if (stage.component != component || stage.ended) return false;
+    const bool idle = std::ranges::any_of(
+        stage.seats, [](const SeatRecord& seat) { return seat.state == WorkerState::kIdle; });
+    if (idle && has_work(stage)) return true;
+    return std::ranges::any_of(stage.leases, [&](const LeaseRecord& lease) {
+      return lease.state == LeaseState::kWaiting &&
+             has_room(stage.outputs[static_cast<size_t>(lease.want->output)], lease.want->bytes,
+                      is_lowest(stage, lease));
+    });
+  });
 }
 
 // ── counts ──

@@ -259,7 +259,8 @@ class Ledger {
 
   // Leases.
   bool lease_one(Seat seat);  // one lease more, if there is one to have
-  bool has_work(StageRecord& stage);
+  bool has_work(const StageRecord& stage) const;
+  bool waits_for_core(size_t component) const;
   LeaseRecord* returned_lease(StageRecord& stage);
   LeaseRecord& new_lease(StageRecord& stage, LeaseKind kind, Sequence sequence, int port);
   void hand_out(Seat seat, LeaseRecord& lease);
