@@ -14,31 +14,9 @@ using namespace towpath;
 namespace {
 
 constexpr Millis kNow{0};
-using Tasks = JoinableQueue<int>;
-
-// The start methods of a process that may have used ZeroMQ, and so have threads.
-std::vector<Method> methods(Transport transport) {
-  if (transport == Transport::kZeroMq) return {Method::kForkserver, Method::kSpawn};
-  return ::methods();
-}
 
 void put_range(Queue<int> queue, int begin, int end) {
   for (int i = begin; i < end; ++i) queue.put(i);
-}
-
-// Opens it anew each time.
-void get_and_drop(std::string handle, int times) {
-  for (int i = 0; i < times; ++i) {
-    auto queue = Tasks::open(Handle::parse(handle));
-    queue.get(kSoon);
-    queue.task_done();
-  }
-}
-
-void get_many_and_stay(Tasks queue, int count, Numbers numbers) {
-  for (int i = 0; i < count; ++i) queue.get();
-  numbers[0] = 1;
-  run_for_ever();
 }
 
 void receive_task_and_stay(JoinableQueue<std::string> queue, Numbers numbers) {
@@ -70,13 +48,6 @@ void get_for_ever(Queue<int> queue, Numbers numbers) {
   }
 }
 
-void get_one_and_stay(JoinableQueue<int> queue, Numbers numbers) {
-  numbers[0] = queue.get() + 1;
-  run_for_ever();
-}
-
-void get_one_and_end(JoinableQueue<int> queue) { queue.get(); }
-
 void receive_and_stay(Queue<std::string> queue, Numbers numbers) {
   const auto item = queue.receive();
   numbers[0] = 1;
@@ -87,14 +58,6 @@ void borrow_and_stay(Queue<std::string> queue, size_t size, Numbers numbers) {
   const auto loan = queue.loan(size);
   numbers[0] = 1;
   run_for_ever();
-}
-
-void work(JoinableQueue<int> tasks, Queue<int> results) {
-  for (;;) {
-    const int task = tasks.get();
-    results.put(task * task);
-    tasks.task_done();
-  }
 }
 
 void put_if_room(Queue<int> queue, Numbers numbers) {
@@ -305,128 +268,6 @@ TEST_CASE("Queue: its descriptor tells of what is put when its maker has ended")
   CHECK(wait_readable(bell, kSoon));
   CHECK(queue.get(kSoon) == 5);
   CHECK(children.joined());
-}
-
-TEST_CASE("JoinableQueue: a process opens it and gets from it as often as it likes") {
-  Tasks queue;
-  constexpr int kTimes = 600;
-  for (int i = 0; i < kTimes; ++i) queue.put(i);
-  Children children;
-  children.start(Method::kForkserver, &get_and_drop, queue.handle().text(), kTimes);
-  CHECK(children.joined());
-  CHECK(queue.join(kNow));
-}
-
-TEST_CASE("JoinableQueue: many tasks of a dead worker are given again in order and soon") {
-  constexpr int kTasks = 100'000;
-  Tasks queue;
-  for (int i = 0; i < kTasks; ++i) queue.put(i);
-  const Numbers numbers;
-  Children children;
-  Process& worker = children.start(Method::kForkserver, &get_many_and_stay, queue, kTasks, numbers);
-  REQUIRE(await([&] { return numbers[0] == 1; }));
-  worker.kill();
-  worker.join();
-  const Deadline soon(kSoon);
-  bool in_order = true;
-  for (int i = 0; i < kTasks && !soon.passed(); ++i) {
-    in_order = in_order && queue.get(kNow) == i;
-    queue.task_done();
-  }
-  CHECK(in_order);
-  CHECK_FALSE(soon.passed());
-  CHECK(queue.join(kNow));
-}
-
-TEST_CASE("JoinableQueue: a process that got none is soon done with many of another") {
-  constexpr int kTasks = 100'000;
-  Tasks queue;
-  for (int i = 0; i < kTasks; ++i) queue.put(i);
-  const Numbers numbers;
-  Children children;
-  children.start(Method::kForkserver, &get_many_and_stay, queue, kTasks, numbers);
-  REQUIRE(await([&] { return numbers[0] == 1; }));
-  const Deadline soon(kSoon);
-  for (int i = 0; i < kTasks && !soon.passed(); ++i) queue.task_done();
-  CHECK_FALSE(soon.passed());
-  CHECK(queue.join(kNow));
-  CHECK_THROWS_AS(queue.task_done(), Invalid);
-}
-
-TEST_CASE("JoinableQueue: ten tasks and four workers") {
-  const Transport transport = GENERATE(from_range(transports()));
-  for (const Method method : methods(transport)) {
-    CAPTURE(method_name(method));
-    JoinableQueue<int> tasks({.transport = transport});
-    Queue<int> results({.transport = transport});
-    Children children;
-    for (int i = 0; i < 4; ++i) children.start(method, &work, tasks, results);
-    for (int i = 0; i < 10; ++i) tasks.put(i);
-    REQUIRE(tasks.join(kSoon));
-    std::vector<int> all;
-    while (!results.empty()) all.push_back(results.get());
-    std::sort(all.begin(), all.end());
-    CHECK(all == std::vector<int>{0, 1, 4, 9, 16, 25, 36, 49, 64, 81});
-  }
-}
-
-TEST_CASE("JoinableQueue: what a killed worker held is delivered to another once and first") {
-  const Transport transport = GENERATE(from_range(transports()));
-  for (const Method method : methods(transport)) {
-    CAPTURE(method_name(method));
-    JoinableQueue<int> queue({.transport = transport});
-    const Numbers numbers;
-    Children children;
-    for (int i = 0; i < 3; ++i) queue.put(i);
-    Process& worker = children.start(method, &get_one_and_stay, queue, numbers);
-    REQUIRE(await([&] { return numbers[0] == 1; }));
-    CHECK(await([&] { return queue.qsize() == 2; }));
-    worker.kill();
-    worker.join();
-    CHECK(await([&] { return queue.qsize() == 3; }));
-    for (int i = 0; i < 3; ++i) {
-      CHECK(queue.get(kSoon) == i);
-      queue.task_done();
-    }
-    CHECK(queue.join(kNow));
-    CHECK(queue.empty());
-  }
-}
-
-TEST_CASE("JoinableQueue: a getter that waits is given what a dead worker held") {
-  const Transport transport = GENERATE(from_range(transports()));
-  JoinableQueue<int> queue({.transport = transport});
-  const Numbers numbers;
-  Children children;
-  queue.put(7);
-  Process& worker = children.start(Method::kForkserver, &get_one_and_stay, queue, numbers);
-  REQUIRE(await([&] { return numbers[0] == 8; }));
-  CHECK_THROWS_AS(queue.get(Millis{30}), Empty);
-  CHECK_FALSE(queue.join(Millis{30}));
-  worker.kill();
-  CHECK(queue.get(kSoon) == 7);
-  queue.task_done();
-  // One that ends well, but has not said that it is done, either.
-  queue.put(8);
-  children.start(Method::kForkserver, &get_one_and_end, queue).join(kSoon);
-  CHECK(queue.get(kSoon) == 8);
-  queue.task_done();
-  CHECK(queue.join(kSoon));
-}
-
-TEST_CASE("JoinableQueue: a child of fork does not hold what its parent does") {
-  if (methods().size() < 3) return;  // this process has threads
-  JoinableQueue<int> queue;
-  queue.put(1);
-  CHECK(queue.get() == 1);
-  queue.put(2);
-  Children children;
-  children.start(Method::kFork, &get_one_and_end, queue);
-  CHECK(children.joined());
-  CHECK(queue.get(kSoon) == 2);
-  queue.task_done();
-  queue.task_done();
-  CHECK(queue.join(kNow));
 }
 
 TEST_CASE("Queue: putters and getters are killed and nothing is lost or given twice") {

@@ -1,4 +1,4 @@
-// Queue, SimpleQueue and JoinableQueue within a process; what dies is in queue_death_test.cc.
+// Queue and SimpleQueue within a process; what dies is in queue_death_test.cc.
 #include "towpath/channel/queue.h"
 
 #include <fcntl.h>
@@ -253,17 +253,6 @@ TEST_CASE("Queue: a loan that ends unput gives its memory back") {
   CHECK_THROWS_AS(queue.loan(size), Closed);
 }
 
-TEST_CASE("JoinableQueue: a loan is a task like others") {
-  JoinableQueue<std::string> queue;
-  auto loan = queue.loan(3);
-  std::memcpy(loan.bytes().data(), "\xa2ok", 3);  // MessagePack
-  loan.put();
-  CHECK((queue.get() == "ok"));
-  CHECK_FALSE(queue.join(kNow));
-  queue.task_done();
-  CHECK(queue.join(kNow));
-}
-
 TEST_CASE("Queue: an object that is closed is Closed and other copies are not") {
   const Transport transport = GENERATE(from_range(transports()));
   Queue<int> queue({.transport = transport});
@@ -464,55 +453,4 @@ TEST_CASE("SimpleQueue: empty is true then false then true") {
   queue.close();
   queue.close();
   CHECK_THROWS_AS(queue.empty(), Closed);
-}
-
-TEST_CASE("JoinableQueue: join waits for the last task_done") {
-  const Transport transport = GENERATE(from_range(transports()));
-  JoinableQueue<int> queue({.transport = transport});
-  CHECK(queue.join(kNow));
-  queue.put(1);
-  queue.put(2);
-  CHECK_FALSE(queue.join(kNow));
-  CHECK(queue.get() == 1);
-  CHECK(queue.get() == 2);
-  CHECK(queue.empty());
-  queue.task_done();
-  CHECK_FALSE(queue.join(kShort));
-  std::thread other([&queue] { queue.task_done(); });
-  CHECK(queue.join(kSoon));
-  other.join();
-  CHECK_THROWS_AS(queue.task_done(), Invalid);
-  CHECK_THROWS_AS(JoinableQueue<int>::open(Queue<int>({.transport = transport}).handle()), Invalid);
-}
-
-TEST_CASE("JoinableQueue: an item that is done lies where it is until it was read") {
-  JoinableQueue<std::string> queue;
-  const std::string old_item(1'000, 'o'), new_item(1'000, 'n');
-  for (int round = 0; round < 3; ++round) {
-    queue.put_bytes(old_item);
-    {
-      const auto item = queue.receive();
-      queue.task_done();
-      CHECK(queue.join(kNow));
-      for (int i = 0; i < 2; ++i) queue.put_bytes(new_item);
-      CHECK((item.bytes() == old_item));
-    }
-    for (int i = 0; i < 2; ++i) {
-      CHECK((queue.receive().bytes() == new_item));
-      queue.task_done();
-    }
-    CHECK_THROWS_AS(queue.task_done(), Invalid);
-  }
-}
-
-TEST_CASE("JoinableQueue: items of all sizes are kept until they are done") {
-  const Transport transport = GENERATE(from_range(transports()));
-  JoinableQueue<std::string> queue({.transport = transport});
-  for (const size_t size : {0, 10, 1'000, 65'000, 70'000, 2'000'000})
-    queue.put(std::string(size, 'x'));
-  for (const size_t size : {0, 10, 1'000, 65'000, 70'000, 2'000'000}) {
-    CHECK(queue.get().size() == size);
-    queue.task_done();
-  }
-  CHECK(queue.join(kNow));
 }

@@ -63,6 +63,23 @@ inline bool await_ready(const PipeEnds& ready) {
   for (;;) ::pause();
 }
 
+inline void wait_for_ever(towpath::Descriptor ready) {
+  say_ready(ready);
+  run_for_ever();
+}
+
+// A process that has begun to run its target, and stays.
+inline towpath::Process running(towpath::Method method, towpath::Options options = {}) {
+  PipeEnds ready;
+  options.method = method;
+  options.daemon = true;
+  towpath::Process process(std::move(options), &wait_for_ever,
+                           towpath::Descriptor{ready.write.get()});
+  process.start();
+  await_ready(ready);
+  return process;
+}
+
 inline std::string file_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;

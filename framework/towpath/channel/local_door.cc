@@ -154,7 +154,8 @@ class LocalDoor final : public Listener::Door {
     return std::nullopt;
   }
 
-  // Nobody can be let in for now, and who comes would take silence for the listener's end.
+  // This process lacks what letting in takes. Who waits is told: silence would pass for the
+  // listener's end.
   void tell_lack(int socket, const std::string& what) {
     log(Level::kWarning, format("{}: no client can come in now: {}", address_, what));
     try {

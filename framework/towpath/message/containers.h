@@ -77,15 +77,18 @@ concept Complex = requires(const T& value) {
   { value.imag() } -> std::same_as<typename T::value_type>;
 };
 
+template <Container T>
+void write_values(Encoder& out, const T& values) {
+  out.array(values.size());
+  for (const typename T::value_type& value : values) encode(out, value);
+}
+
 }  // namespace codecs
 
 template <codecs::Sequence T>
 struct Codec<T> {
   using Value = typename T::value_type;
-  static void write(Encoder& out, const T& values) {
-    out.array(values.size());
-    for (const Value& value : values) encode(out, value);
-  }
+  static void write(Encoder& out, const T& values) { codecs::write_values(out, values); }
   static T read(Decoder& in) {
     T values;
     const size_t size = in.array();  // bounded: each value takes at least one byte of the input
@@ -100,10 +103,7 @@ struct Codec<T> {
 template <codecs::Set T>
 struct Codec<T> {
   using Value = typename T::value_type;
-  static void write(Encoder& out, const T& values) {
-    out.array(values.size());
-    for (const Value& value : values) encode(out, value);
-  }
+  static void write(Encoder& out, const T& values) { codecs::write_values(out, values); }
   static T read(Decoder& in) {
     T values;
     for (size_t left = in.array(); left > 0; --left) {

@@ -277,22 +277,22 @@ void Engine::run() {
   std::array<epoll_event, 64> events{};
   int ready = 0;
   // Of memory or descriptors there are none left, say. Once: then all ends by it.
-  const auto break_by = [this](const std::exception& error) {
+  const auto break_by = [this](const std::exception_ptr& error, std::string_view what) {
     const std::lock_guard lock(mutex_);
-    if (broken_) throw;
-    log(Level::kError, format("{}: it breaks: {}", options_.name, error.what()));
-    break_with(std::current_exception());
+    if (broken_) std::rethrow_exception(error);
+    log(Level::kError, format("{}: it breaks: {}", options_.name, what));
+    break_with(error);
   };
   for (bool more = true; more;) {
     try {
-      try {
-        more = round(events, ready);
-        continue;
-      } catch (const std::bad_alloc&) {
-        throw SystemError(format("{}: no memory for what its workers send", options_.name), ENOMEM);
-      }
+      more = round(events, ready);
+      continue;
+    } catch (const std::bad_alloc&) {
+      const SystemError error(format("{}: no memory for what its workers send", options_.name),
+                              ENOMEM);
+      break_by(std::make_exception_ptr(error), error.what());
     } catch (const std::exception& error) {
-      break_by(error);
+      break_by(std::current_exception(), error.what());
     }
     ready = 0;
   }

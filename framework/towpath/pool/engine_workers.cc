@@ -154,21 +154,22 @@ void Engine::read(Member& member, std::vector<Arrived>& arrived) {
     std::memcpy(&one.head, bytes.data(), sizeof one.head);
     one.body = bytes.substr(sizeof one.head);
     arrived.push_back(std::move(one));
+    return;
   } catch (const Empty&) {
-    // It was for nothing.
-  } catch (const Error& error) {
-    // Closed, or what it wrote is no message. Its sentinel says when it has ended; one that lives
-    // on without its connection is of no use.
-    if (dynamic_cast<const Invalid*>(&error) != nullptr) member.note_nonsense_on_line(error.what());
-    if (dynamic_cast<const SystemError*>(&error) != nullptr) give_up_reading(member, error);
-    member.hung_up = true;
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
+    return;  // it was for nothing
+  } catch (const Invalid& error) {
+    member.note_nonsense_on_line(error.what());
+  } catch (const SystemError& error) {
+    give_up_reading(member, error);
   } catch (const std::bad_alloc&) {
     // The message is lost, and with it what became of its tasks.
     give_up_reading(member, SystemError("no memory for its results", ENOMEM));
-    member.hung_up = true;
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
+  } catch (const Error&) {
+    // Closed.
   }
+  // Its sentinel says when it has ended; one that lives on without its connection is of no use.
+  member.hung_up = true;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.connection().fileno(), nullptr);
 }
 
 void Engine::give_up_reading(Member& member, const Error& why) const {
