@@ -32,6 +32,9 @@ class Listener::Door {
 inline constexpr Millis kGreeting{5'000};
 inline constexpr size_t kAtDoor = 64;
 
+// The listener lives, and has told a client that it can't be let in for want of something.
+[[noreturn]] void throw_lacking(const std::string& address, const std::string& what);
+
 // A local one of this program's, for this user alone.
 std::string new_address();
 

@@ -10,6 +10,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/make_thread.h"
 #include "towpath/base/per_process.h"
 #include "towpath/base/signal_mask.h"
 #include "towpath/channel/item_run.h"
@@ -35,7 +36,7 @@ HubClient::HubClient(const HubPlace& place)
   dealer_->forget_rest_at_end();  // finish() waits for the hub's answers
   say({.op = HubOp::kHello, .number = this_process()});
   const SignalsBlocked blocked;
-  thread_ = std::thread([this] {
+  thread_ = make_thread("a queue of the hub", [this] {
     try {
       run();
     } catch (const Closed&) {

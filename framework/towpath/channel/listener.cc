@@ -63,4 +63,8 @@ Connection Client(const std::string& address, const ConnectOptions& options, Mil
                                     : enter_zmq_door(address, with_key(address, options), deadline);
 }
 
+void throw_lacking(const std::string& address, const std::string& what) {
+  throw Error(format("the listener at {} lives, and can't let this client in: {}", address, what));
+}
+
 }  // namespace towpath

@@ -247,9 +247,7 @@ Connection enter_local_door(const std::string& address, const ConnectOptions& op
   if (!entrance.refusal.empty()) {
     throw AuthenticationError(format("{}: {}", address, entrance.refusal));
   }
-  if (!entrance.lack.empty())
-    throw Error(
-        format("the listener at {} lives, and can't let anybody in: {}", address, entrance.lack));
+  if (!entrance.lack.empty()) throw_lacking(address, entrance.lack);
   if (!same_secret(entrance.proof,
                    proof_of("listener", options.key, challenge.nonce, answer.nonce))) {
     throw AuthenticationError(format("the listener at {} does not know the key", address));

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <new>
 #include <utility>
 #include <vector>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/log.h"
 #include "towpath/base/wake_fd.h"
 #include "towpath/channel/curve_keys.h"
 #include "towpath/channel/door.h"
@@ -22,13 +24,13 @@
 // its own, because a PAIR's end is noticed, and its messages wait for nobody else's:
 //
 //   client ── Hello ───▶ door
-//   client ◀── Welcome ── door     where the PAIR listens, and a token
+//   client ◀── Welcome ── door     where the PAIR listens, and a token; or what lacks for one
 //   client ── token ───▶ PAIR      from here on it is theirs
 
 namespace towpath {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr int kBeatMillis = 10'000;
 constexpr int kSilenceMillis = 30'000;  // after which a peer counts as dead
 constexpr int64_t kMaxGreeting = 4096;
@@ -43,9 +45,10 @@ struct Hello {
 };
 
 struct Welcome {
-  std::string endpoint;
-  std::string token;
-  TOWPATH_FIELDS(endpoint, token)
+  std::string endpoint{};
+  std::string token{};
+  std::string lack{};  // not empty: the client can't come in, for want of this
+  TOWPATH_FIELDS(endpoint, token, lack)
 };
 
 bool is_tcp(std::string_view address) { return address.starts_with(kTcp); }
@@ -164,13 +167,30 @@ class ZmqDoor final : public Listener::Door {
         more = part && part->more_follow;
       }
       try {
-        if (!alone || from_bytes<Hello>(body->bytes).version != kVersion) {
-          throw Invalid("not a Client of this version of Towpath");
+        if (alone && from_bytes<Hello>(body->bytes).version == kVersion) {
+          welcome(from->bytes, peer.empty() ? "local" : peer);
+        } else {
+          ++refused_;
+          tell_lack(from->bytes, "it is none of this version of Towpath");
         }
-        welcome(from->bytes, peer.empty() ? "local" : peer);
+      } catch (const SystemError& error) {
+        tell_lack(from->bytes, error.what());
+      } catch (const std::bad_alloc&) {
+        tell_lack(from->bytes, "memory");
       } catch (const Error&) {
         ++refused_;  // it died, or is none of ours: nothing that a server should end by
       }
+    }
+  }
+
+  // Who asks would wait for ever.
+  void tell_lack(const std::string& identity, const std::string& what) {
+    log(Level::kWarning, format("{}: a client can't come in: {}", address_, what));
+    try {
+      if (door_.send(identity, true) == ZmqSocket::Sent::kYes)
+        door_.send(to_bytes(Welcome{.lack = what}), false);
+    } catch (const Error&) {
+      // It has died meanwhile.
     }
   }
 
@@ -190,8 +210,13 @@ class ZmqDoor final : public Listener::Door {
     }
     const Welcome welcome{sockets.in->endpoint(), random_bytes(32)};
     sockets.bound_in = welcome.endpoint;
-    guests_.push_back({Connection(std::make_unique<ZmqLink>(std::move(sockets))), welcome.token,
-                       std::move(peer), std::move(private_path)});
+    try {
+      guests_.push_back({Connection(std::make_unique<ZmqLink>(std::move(sockets))), welcome.token,
+                         std::move(peer), private_path});
+    } catch (...) {
+      if (!private_path.empty()) ::unlink(private_path.c_str());
+      throw;
+    }
     if (door_.send(identity, true) == ZmqSocket::Sent::kYes) {
       door_.send(to_bytes(welcome), false);
     } else {
@@ -294,6 +319,7 @@ Connection enter_zmq_door(const std::string& address, const ConnectOptions& opti
     }
   }
   const Welcome welcome = ask(address, options, deadline);
+  if (!welcome.lack.empty()) throw_lacking(address, welcome.lack);
   PumpSockets sockets;
   sockets.in = std::make_unique<ZmqSocket>(ZMQ_PAIR);
   set_up_for_connection(*sockets.in, kMaxConnectionMessage);

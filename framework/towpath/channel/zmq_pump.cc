@@ -11,6 +11,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
 #include "towpath/base/log.h"
+#include "towpath/base/make_thread.h"
 #include "towpath/base/signal_mask.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/local_socket.h"
@@ -52,7 +53,7 @@ ZmqPump::ZmqPump(PumpSockets sockets)
   if (!sockets_.connect_in.empty()) sockets_.in->connect(sockets_.connect_in);
   if (!sockets_.connect_out.empty()) sockets_.out->connect(sockets_.connect_out);
   const SignalsBlocked blocked;
-  thread_ = std::thread([this] {
+  thread_ = make_thread("a connection over ZeroMQ", [this] {
     try {
       run();
     } catch (const std::exception& error) {

@@ -6,10 +6,10 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
-#include <thread>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/make_thread.h"
 #include "towpath/base/shared_folder.h"
 #include "towpath/channel/descriptor_passing.h"
 #include "towpath/channel/local_socket.h"
@@ -64,7 +64,7 @@ void run_hub(UniqueFd line) {
   const auto work = reinterpret_cast<HubWork>(resolve_code(order.work));
   if (::chdir("/") != 0) throw_errno("chdir(/)");
   const std::string folder = std::filesystem::path(socket_path(order.address)).parent_path();
-  std::thread([folder] {
+  make_thread("the hub", [folder] {
     // Nobody is left to serve.
     SharedFolder::remove_when_unused(folder);
     ::_exit(EXIT_SUCCESS);

@@ -5,11 +5,11 @@
 #include <chrono>
 #include <initializer_list>
 #include <memory>
-#include <system_error>
 #include <variant>
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/make_thread.h"
 
 namespace towpath {
 namespace {
@@ -63,11 +63,7 @@ RunDb::RunDb(const std::string& path) {
       "rows_out INT,"
       " filtered INT, rejected INT, bytes INT);"
       "CREATE TABLE event(time INT, stage TEXT, worker TEXT, what TEXT)");
-  try {
-    thread_ = std::thread([this] { serve(); });
-  } catch (const std::system_error& error) {
-    throw SystemError("a thread for the run's books can't be made", error.code().value());
-  }
+  thread_ = make_thread("the run's books", [this] { serve(); });
 }
 
 RunDb::~RunDb() {

@@ -101,6 +101,8 @@ void ManagerClient::throw_cut_off() {
     throw_ended();
   } catch (const Timeout&) {
     throw_ended();
+  } catch (const Error&) {
+    // It answers, if only to say that it can't let this client in.
   }
   throw Error(
       format("{}: it lives, but has cut this call off: for want of memory or descriptors, or "
