@@ -11,7 +11,7 @@ class Discard final : public Sink {
   void open(Services& services, std::optional<std::string_view>) override;
   void write(const Batch& in, Outputs& rejects) override;
   std::string prepare(uint64_t, towpath::Outputs&) override { return {}; }
-  void commit(uint64_t, Outputs&) override {}
+  void commit(uint64_t) override {}
   void close() override {}
   void discard() override {}
 

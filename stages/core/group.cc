@@ -1,6 +1,7 @@
 #include "stages/core/group.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "towpath/base/format.h"
@@ -191,20 +192,35 @@ std::string Group::show_key(uint32_t group) const {
 
 // Groups that are out already are left out: what a state brings back is what is still to come.
 void Group::save(int partition, Encoder& out) {
-  std::vector<bool> given(groups_.size());
-  for (size_t i = 0; i < given_; ++i) given[order_[i]] = true;
-  std::vector<uint32_t> groups;
-  for (uint32_t group = 0; group < groups_.size(); ++group) {
-    if (groups_.hash(group) % kPartitions == static_cast<uint64_t>(partition) && !given[group]) {
-      groups.push_back(group);
-    }
-  }
+  if (partition == std::countr_zero(partitions_)) sort_by_partition();
+  const auto at = static_cast<size_t>(partition);
+  const std::span<const uint32_t> groups =
+      std::span(by_partition_).subspan(begins_[at], begins_[at + 1] - begins_[at]);
   out.unsigned_integer(groups.size());
   for (const uint32_t group : groups) {
     out.unsigned_integer(groups_.hash(group));
     out.binary(groups_.key(group));
   }
   for (const Result& result : results_) result.aggregate->save(groups, out);
+  if (partition == kPartitions - 1 - std::countl_zero(partitions_)) free_vector(by_partition_);
+}
+
+void Group::sort_by_partition() {
+  std::vector<bool> given(groups_.size());
+  for (size_t i = 0; i < given_; ++i) given[order_[i]] = true;
+  const auto partition_of = [this](uint32_t group) {
+    return static_cast<size_t>(groups_.hash(group) % kPartitions);
+  };
+  begins_ = {};
+  for (uint32_t group = 0; group < groups_.size(); ++group) {
+    if (!given[group]) ++begins_[partition_of(group) + 1];
+  }
+  std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
+  by_partition_.resize(begins_.back());
+  auto next = begins_;
+  for (uint32_t group = 0; group < groups_.size(); ++group) {
+    if (!given[group]) by_partition_[next[partition_of(group)]++] = group;
+  }
 }
 
 void Group::restore(int partition, Decoder& in) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +37,7 @@ class Group final : public Stage, public Stateful {
   void add_rows(const Batch& in, Outputs& rejects);
   void order_groups();
   void clear();
+  void sort_by_partition();
   std::string problem(uint32_t group) const;
   std::string show_key(uint32_t group) const;
 
@@ -51,6 +53,10 @@ class Group final : public Stage, public Stateful {
   std::vector<uint32_t> order_;  // of groups by key, once the input has ended
   size_t given_ = 0;             // so many of `order_` are out already
   bool ordered_ = false;
+
+  // While a state is saved: the groups, partition by partition, and where each begins.
+  std::vector<uint32_t> by_partition_;
+  std::array<size_t, kPartitions + 1> begins_{};
 
   // Scratch of process().
   std::vector<uint64_t> hashes_;

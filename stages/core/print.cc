@@ -5,13 +5,18 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <tuple>
 
+#include "towpath/message/codec.h"
 #include "towpath/message/json.h"
 
 namespace towpath::core {
 namespace {
 
 constexpr size_t kHeldRows = 200;
+
+// What is not written yet, and how the table goes on: text, rows held back, widths.
+using Kept = std::tuple<std::string, std::vector<std::vector<std::string>>, std::vector<size_t>>;
 
 std::string show(const Batch& in, int64_t row, size_t column) {
   const Object value = in.value(row, column);
@@ -70,6 +75,7 @@ Print::Print(const Settings& settings)
     : format_(settings.get_string("format")), schema_(settings.input()) {}
 
 void Print::open(Services&, std::optional<std::string_view> position) {
+  if (position) std::tie(text_, held_, widths_) = from_bytes<Kept>(*position);
   if (format_ != "tsv" || position) return;
   for (size_t i = 0; i < schema_.size(); ++i) {
     if (i > 0) text_ += '\t';
@@ -90,6 +96,9 @@ void Print::write(const Batch& in, Outputs&) {
   }
   flush();
 }
+
+// Not written yet: when an epoch falls must not be seen in a table.
+std::string Print::prepare(uint64_t, Outputs&) { return to_bytes(Kept(text_, held_, widths_)); }
 
 void Print::close() {
   show_held_rows();

@@ -16,8 +16,8 @@ class Print final : public Sink {
   explicit Print(const Settings& settings);
   void open(Services& services, std::optional<std::string_view> position) override;
   void write(const Batch& in, Outputs& rejects) override;
-  std::string prepare(uint64_t, towpath::Outputs&) override { return {}; }
-  void commit(uint64_t, Outputs&) override {}
+  std::string prepare(uint64_t epoch, Outputs& rejects) override;
+  void commit(uint64_t) override {}
   void close() override;
   void discard() override;
 

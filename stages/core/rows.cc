@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
 
 #include "towpath/base/error.h"
@@ -22,7 +23,8 @@ StageSpec Rows::describe() {
 Rows::Rows(const Settings& settings)
     : address_(settings.get_string("address")), copy_(settings.input()) {}
 
-void Rows::open(Services&, std::optional<std::string_view>) {
+void Rows::open(Services&, std::optional<std::string_view> position) {
+  if (position) std::from_chars(position->data(), position->data() + position->size(), rows_);
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   if (address_.size() >= sizeof to.sun_path)
@@ -33,6 +35,7 @@ void Rows::open(Services&, std::optional<std::string_view>) {
       ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
     throw_errno(format("connect({})", address_));
   }
+  send(reinterpret_cast<const char*>(&rows_), sizeof rows_);
 }
 
 void Rows::write(const Batch& in, Outputs&) {
@@ -47,6 +50,7 @@ void Rows::write(const Batch& in, Outputs&) {
   const std::array<uint64_t, 2> head = {layout.size, layout.head_at};
   send(reinterpret_cast<const char*>(head.data()), sizeof head);
   send(image_.data(), image_.size());
+  rows_ += static_cast<uint64_t>(in.rows());
 }
 
 void Rows::send(const char* bytes, size_t size) {
@@ -59,8 +63,8 @@ void Rows::send(const char* bytes, size_t size) {
   }
 }
 
-std::string Rows::prepare(uint64_t, Outputs&) { return ""; }
-void Rows::commit(uint64_t, Outputs&) {}
+std::string Rows::prepare(uint64_t, Outputs&) { return std::to_string(rows_); }
+void Rows::commit(uint64_t) {}
 void Rows::close() { socket_.reset(); }
 void Rows::discard() { socket_.reset(); }
 

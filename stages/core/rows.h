@@ -7,7 +7,8 @@
 // ends it.
 //
 // Each batch is a frame: image size and head position (two 8-byte integers of this machine), then
-// the image.
+// the image. Before the first comes how many rows were sent before it: a run that goes back to an
+// epoch sends some again.
 class Rows final : public towpath::Sink {
  public:
   static towpath::StageSpec describe();
@@ -15,7 +16,7 @@ class Rows final : public towpath::Sink {
   void open(towpath::Services& services, std::optional<std::string_view> position) override;
   void write(const towpath::Batch& in, towpath::Outputs& rejects) override;
   std::string prepare(uint64_t epoch, towpath::Outputs& rejects) override;
-  void commit(uint64_t epoch, towpath::Outputs& rejects) override;
+  void commit(uint64_t epoch) override;
   void close() override;
   void discard() override;
 
@@ -25,5 +26,6 @@ class Rows final : public towpath::Sink {
   const std::string address_;
   towpath::BatchBuilder copy_;
   towpath::UniqueFd socket_;
+  uint64_t rows_ = 0;  // sent, by all processes of this sink
   std::vector<char> image_;
 };

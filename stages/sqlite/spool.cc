@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <memory>
+#include <random>
 #include <span>
 
 #include "towpath/base/error.h"
@@ -16,7 +18,6 @@ namespace towpath::sqlite {
 namespace {
 
 constexpr size_t kFlushBytes = 256 << 10;
-constexpr uint64_t kHeadBytes = sizeof(uint64_t);
 
 struct Frame {
   uint64_t size;
@@ -73,19 +74,31 @@ void Spool::open(std::string_view position) {
   struct stat file {};
   if (::fstat(fd_.get(), &file) != 0) throw_errno(format("fstat({})", path_));
   if (!S_ISREG(file.st_mode)) throw Invalid(format("{} exists and is not a regular file", path_));
-  if (position.empty() || static_cast<uint64_t>(file.st_size) < kHeadBytes) return start(0);
+  lost_ = !position.empty() && static_cast<uint64_t>(file.st_size) < sizeof head_;
+  if (position.empty() || lost_) {
+    std::random_device random;
+    head_.mark = (uint64_t{random()} << 32) | random();
+    return start(0);
+  }
 
-  read_all(fd_.get(), &epoch_, sizeof epoch_, 0, path_);
-  uint64_t epoch = 0;
-  const char* const begin = position.data();
-  const char* const end = begin + position.size();
-  const auto first = std::from_chars(begin, end, epoch);
-  const auto second = first.ptr == end ? first : std::from_chars(first.ptr + 1, end, size_);
-  if (second.ec != std::errc{} || second.ptr != end) {
-    throw Invalid(format("\"{}\" is not a position of {}", position, path_));
+  read_all(fd_.get(), &head_, sizeof head_, 0, path_);
+  std::array<uint64_t, 3> numbers{};  // epoch, size, mark
+  const char* at = position.data();
+  const char* const end = at + position.size();
+  for (uint64_t& number : numbers) {
+    const auto [stop, error] = std::from_chars(at, end, number);
+    if (error != std::errc{}) {
+      throw Invalid(format("\"{}\" is not a position of {}", position, path_));
+    }
+    at = stop == end ? end : stop + 1;
+  }
+  if (head_.mark != numbers[2]) {
+    throw Invalid(
+        format("{} is of another run, which was begun since: this one can't go on", path_));
   }
   // Emptied since by an apply: what stands there now came after the position.
-  if (epoch_ != epoch) return start(epoch_);
+  if (head_.epoch != numbers[0]) return start(head_.epoch);
+  size_ = numbers[1];
   if (static_cast<uint64_t>(file.st_size) < size_) {
     throw Invalid(format("{} is shorter than it was", path_));
   }
@@ -96,8 +109,8 @@ void Spool::open(std::string_view position) {
 
 void Spool::start(uint64_t epoch) {
   if (::ftruncate(fd_.get(), 0) != 0) throw_errno(format("ftruncate({})", path_));
-  epoch_ = epoch;
-  buffer_.assign(reinterpret_cast<const char*>(&epoch), sizeof epoch);
+  head_.epoch = epoch;
+  buffer_.assign(reinterpret_cast<const char*>(&head_), sizeof head_);
   size_ = 0;
   flush();
 }
@@ -117,14 +130,16 @@ void Spool::flush() {
 }
 
 std::string Spool::sync() {
+  check_not_lost();
   flush();
   if (::fdatasync(fd_.get()) != 0) throw_errno(format("fdatasync({})", path_));
-  return format("{} {}", epoch_, size_);
+  return format("{} {} {}", head_.epoch, size_, head_.mark);
 }
 
 void Spool::read(const std::function<void(const Batch&)>& take) {
+  check_not_lost();
   flush();
-  for (uint64_t at = kHeadBytes; at < size_;) {
+  for (uint64_t at = sizeof head_; at < size_;) {
     Frame frame{};
     read_all(fd_.get(), &frame, sizeof frame, at, path_);
     at += sizeof frame;
@@ -137,6 +152,12 @@ void Spool::read(const std::function<void(const Batch&)>& take) {
     const std::span<const char> block(*image);
     take(Batch::open({&block, 1}, frame.head_at, image));
   }
+}
+
+void Spool::check_not_lost() const {
+  if (!lost_) return;
+  throw Invalid(
+      format("{} is gone, with rows that were not in the database yet: begin the run anew", path_));
 }
 
 void Spool::applied(uint64_t epoch) { start(epoch); }

@@ -95,9 +95,9 @@ void Write::open(Services& services, std::optional<std::string_view> position) {
     std::filesystem::create_directories(folder, error);
     if (error) throw SystemError(format("mkdir({})", folder.string()), error.value());
   }
-  if (std::filesystem::exists(path_)) {
+  if (!position && std::filesystem::exists(path_)) {
     Database database(path_, Database::Open::kExisting);
-    if (last_epoch(database) < 0) check_table(database);
+    check_table(database);
   }
   services.note_unfinished({spool_.path()});
   spool_.open(position.value_or(""));
@@ -121,31 +121,25 @@ void Write::check_table(Database& database) const {
 
 void Write::write(const Batch& in, Outputs&) { spool_.add(in); }
 
-std::string Write::prepare(uint64_t epoch, Outputs& rejects) {
-  applying_.reset();  // what was prepared and not committed is in the spool still
-  std::string position = spool_.sync();
+std::string Write::prepare(uint64_t, Outputs&) { return spool_.sync(); }
+
+void Write::apply(uint64_t epoch, Outputs& rejects) {
   make_file();
-  if (std::optional<Turn> turn = Turn::try_take(path_)) apply(std::move(*turn), epoch, rejects);
-  return position;
-}
-
-void Write::commit(uint64_t epoch, Outputs& rejects) {
-  if (!applying_) apply(Turn(path_), epoch, rejects);
-  applying_->transaction.commit();
-  applying_.reset();
-  if (made_file_) services_->note_unfinished({spool_.path()});
-  made_file_ = false;
-  spool_.applied(epoch);
-}
-
-void Write::apply(Turn turn, uint64_t epoch, Outputs& rejects) {
-  applying_ = std::make_unique<Applying>(std::move(turn), path_);
+  applying_ = std::make_unique<Applying>(Turn(path_), path_);
   Database& database = applying_->database;
   const int64_t last = last_epoch(database);
   if (last >= static_cast<int64_t>(epoch)) return;
   make_table(database, last < 0);
   insert(database, rejects);
   record_epoch(database, epoch);
+}
+
+void Write::commit(uint64_t epoch) {
+  applying_->transaction.commit();
+  applying_.reset();
+  if (made_file_) services_->note_unfinished({spool_.path()});
+  made_file_ = false;
+  spool_.applied(epoch);
 }
 
 // A database that this run makes goes with it, unless something is committed in it.

@@ -13,8 +13,8 @@ namespace towpath::sqlite {
 // beside the database; then they go in with one transaction, which also records the epoch, so that
 // a commit done twice adds nothing twice. Rows that the table refuses become rejects.
 //
-// The transaction is open from prepare() to commit(), which is then done in no time. Only one of a
-// database's writers can have it open: others do all of it in their commit(), one after another.
+// The transaction is open from apply() to commit(), which is then done in no time. Of a database's
+// writers one can have it open: the others wait for their turn in apply().
 class Write final : public Sink {
  public:
   static StageSpec describe();
@@ -22,7 +22,8 @@ class Write final : public Sink {
   void open(Services& services, std::optional<std::string_view> position) override;
   void write(const Batch& in, Outputs& rejects) override;
   std::string prepare(uint64_t epoch, Outputs& rejects) override;
-  void commit(uint64_t epoch, Outputs& rejects) override;
+  void apply(uint64_t epoch, Outputs& rejects) override;
+  void commit(uint64_t epoch) override;
   void close() override;
   void discard() override;
 
@@ -35,7 +36,6 @@ class Write final : public Sink {
     Database database;
     Transaction transaction;
   };
-  void apply(Turn turn, uint64_t epoch, Outputs& rejects);
   void make_file();
   void forget_epochs() noexcept;
   void check_table(Database& database) const;

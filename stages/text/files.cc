@@ -26,12 +26,11 @@ StageSpec Files::describe() {
 Files::Files(const Settings& settings)
     : patterns_(settings.get_strings("path")), batch_rows_(settings.context().batch_rows) {}
 
-void Files::open(Services&, std::optional<std::string_view> token) {
-  files_ = find_files(patterns_);
+void Files::open(Services& services, std::optional<std::string_view> token) {
+  files_ = services.find_inputs(patterns_);
   for (const FoundFile& file : files_) total_ += file.size;
   if (!token) return;
-  // The token is the last path named: what was added or removed before it since then changes
-  // nothing.
+  // The token is the last path named.
   while (next_ < files_.size() && files_[next_].path <= *token) done_ += files_[next_++].size;
 }
 

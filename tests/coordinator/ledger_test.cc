@@ -201,7 +201,9 @@ TEST_CASE("Ledger: a run has not ended before its sinks are open") {
   CHECK_FALSE(play.ledger.stall());
   play.ledger.worker_ready({sink, 0}, -1);
   REQUIRE(play.ledger.all_ended());
-  play.ledger.begin_prepare();
+  play.ledger.begin_cut();
+  REQUIRE(play.ledger.cut_drained());
+  play.ledger.begin_save(1);
   play.answer();
   CHECK(play.held[{sink, 0}].front().kind == LeaseKind::kPrepare);
 }

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
-#include <set>
+#include <map>
 #include <stdexcept>
 #include <thread>
 
@@ -66,14 +66,14 @@ Pipeline counting(int64_t rows, const char* name = "counting") {
   return pipeline;
 }
 
-// Processes of this run that live, by their titles.
-std::set<std::string> workers_of(const std::string& pipeline) {
-  std::set<std::string> found;
+// Processes of this run that live: their titles by their pids.
+std::map<int, std::string> workers_of(const std::string& pipeline) {
+  std::map<int, std::string> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string pid = entry.path().filename();
     if (pid.find_first_not_of("0123456789") != pid.npos) continue;
     const std::string title = file_text("/proc/" + pid + "/cmdline");
-    if (title.find("towpath: " + pipeline + "/") == 0) found.insert(title);
+    if (title.find("towpath: " + pipeline + "/") == 0) found[std::stoi(pid)] = title;
   }
   return found;
 }
@@ -106,6 +106,26 @@ TEST_CASE("Pipeline: the rows of a stage are read in the program in their order"
   CHECK(count == 10'000);
   CHECK(rows.result().exit_code == 0);
   CHECK(rows.result().ledger.status == "done");
+}
+
+TEST_CASE("Pipeline: rows come once whatever is killed while they are read") {
+  InFolder folder;
+  Pipeline pipeline = counting(400'000, "killed");
+  pipeline.option("epoch", "20ms");
+  Pipeline::Rows rows = pipeline.rows(pipeline.stage("generate"));
+  int64_t last = 0;
+  int kills = 0;
+  for (const Row& row : rows) {
+    const auto id = row.get<int64_t>("id");
+    if (id != ++last) FAIL("row " << id << " came where " << last << " was due");
+    if (last % 60'000 != 0) continue;
+    for (const auto& [pid, title] : workers_of("killed")) {
+      if (::kill(pid, SIGKILL) == 0) ++kills;
+    }
+  }
+  CHECK(last == 400'000);
+  CHECK(kills > 3);
+  CHECK(rows.result().exit_code == 0);
 }
 
 TEST_CASE("Pipeline: run gives the ledger and exit code 3 with rejects") {

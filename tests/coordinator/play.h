@@ -54,11 +54,11 @@ struct PlanBuilder {
 
 // Plays workers: takes what the ledger answers and commits as it is told.
 struct Play {
-  // All workers are ready, except those of the stage `late`.
+  // All workers are ready, except those of the stage `late`; -2: none is.
   explicit Play(const Plan& the_plan, int late = -1)
       : plan(the_plan), arena(plan.memory), ledger(plan, arena) {
     for (const PlanStage& stage : plan.stages) {
-      if (stage.id == late) continue;
+      if (late == -2 || stage.id == late) continue;
       for (int i = 0; i < stage.workers; ++i) ledger.worker_ready({stage.id, i}, -1);
     }
   }

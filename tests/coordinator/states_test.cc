@@ -29,6 +29,6 @@ TEST_CASE("States: a fault on the way to the end still stops the run") {
   CHECK(kRunLifecycle.after(RunState::kDone, RunEvent::kFault) == RunState::kDone);
 }
 
-TEST_CASE("States: once the commit has begun a signal comes too late to stop the run") {
-  CHECK(kRunLifecycle.after(RunState::kCommitting, RunEvent::kSignal) == RunState::kCommitting);
+TEST_CASE("States: once all is visible a signal comes too late to stop the run") {
+  CHECK(kRunLifecycle.after(RunState::kEnding, RunEvent::kSignal) == RunState::kEnding);
 }

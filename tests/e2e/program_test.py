@@ -26,7 +26,7 @@ class Program(TowpathTest):
         said = self.towpath("rnu", "t.yaml", code=2).text()
         self.assertIn('there is no command "rnu"; did you mean "run"?', said)
         self.assertIn('there is no command "tbles"; did you mean "tables"?', self.towpath("debug", "tbles", code=2).text())
-        self.assertIn("there are run, check, graph", self.towpath("zzzzzz", code=2).text())
+        self.assertIn("there are run, resume, check, graph", self.towpath("zzzzzz", code=2).text())
         self.towpath("run", code=2)
         self.towpath("run", "t.yaml", "--no-such-option", code=2)
 

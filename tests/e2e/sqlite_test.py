@@ -2,6 +2,7 @@
 """A database changes when the run is complete, whole or not at all."""
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -78,7 +79,7 @@ class Sqlite(TowpathTest):
         running.wait(20)
         self.assertEqual(130, running.code, running.text())
         self.assertEqual(before, (self.folder / "t.db").read_bytes())
-        self.assertEqual(["t.db"], [path.name for path in self.folder.glob("t.db*")])
+        self.assertEqual(["t.db", "t.db.t.towpath.spool"], sorted(path.name for path in self.folder.glob("t.db*")))
 
     # Large enough that its transaction takes a second or two.
     LARGE = '''
@@ -96,20 +97,33 @@ class Sqlite(TowpathTest):
         self.assertFalse(running.ended(), running.text())
         return running, pid
 
-    def test_an_interrupt_while_rows_go_in_leaves_no_file(self):
+    def test_an_interrupt_while_rows_go_in_can_be_gone_on_from(self):
         running, _ = self.in_transaction()
         running.signal(signal.SIGINT)
         running.wait(20)
         self.assertEqual(130, running.code, running.text())
-        self.assertEqual([], list(self.folder.glob("out/*")))
+        self.assertIn("to go on: towpath resume", running.text())
+        self.assertFalse((self.folder / "out/a.csv").exists())
+        self.towpath("resume")
+        connection = sqlite3.connect(self.folder / "out/a.db")
+        self.assertEqual([(3000000,)], connection.execute("SELECT count(*) FROM t").fetchall())
+        connection.close()
+        self.assertEqual(["a.csv", "a.db"], sorted(path.name for path in self.folder.glob("out/*")))
 
-    def test_the_death_of_a_sink_while_rows_go_in_leaves_no_file(self):
-        for sink in ("db", "csv"):
-            running, pid = self.in_transaction(sink)
-            os.kill(pid, signal.SIGKILL)
-            running.wait(20)
-            self.assertEqual(1, running.code, running.text())
-            self.assertEqual([], list(self.folder.glob("out/*")), sink)
+    def test_the_death_of_a_sink_while_rows_go_in_changes_no_byte(self):
+        expected = {}
+        for sink in ("none", "db", "csv"):
+            running, pid = self.in_transaction(sink if sink != "none" else "db")
+            if sink != "none":
+                os.kill(pid, signal.SIGKILL)
+            running.wait(60)
+            self.assertEqual(0, running.code, running.text())
+            made = {path.name: path.read_bytes() for path in self.folder.glob("out/*")}
+            expected = expected or made
+            self.assertEqual(["a.csv", "a.db"], sorted(made))
+            for name, image in made.items():
+                self.assert_same_bytes(expected[name], image, f"{name} with a death of {sink}")
+            shutil.rmtree(self.folder / "out")
 
     def test_what_a_killed_run_left_half_done_does_not_hinder_the_next(self):
         running, _ = self.in_transaction()

@@ -149,3 +149,38 @@ TEST_CASE("PartialFile: of a link the file it leads to is written and the link s
   CHECK(text_of(folder / "data/old.csv") == "link.csv");
   CHECK(text_of(folder / "data/new.csv") == "ahead.csv");
 }
+
+TEST_CASE("PartialFile: what goes on at its beginning is the same file still") {
+  const TempFolder folder;
+  PartialFile file(folder / "out.csv");
+  file.open(0);
+  REQUIRE(file.sync() == 0);
+  const std::string mark = file.mark();
+  for (int i = 0; i < 3; ++i) {
+    file.buffer() = "behind the position";
+    file.sync();
+    file.open(0, mark);
+    CHECK(file.mark() == mark);
+  }
+  file.open(0);  // another run begins it
+  file.buffer() = "its own";
+  file.sync();
+  CHECK_THROWS_WITH(file.open(0, mark + "0"), Contains("is of another run"));
+}
+
+TEST_CASE("PartialFile: an empty one that is published is left so") {
+  const TempFolder folder;
+  const std::string path = folder / "out.csv";
+  std::string mark;
+  {
+    PartialFile file(path);
+    file.open(0);
+    mark = file.mark();
+    file.publish();
+  }
+  PartialFile again(path);
+  again.open(0, mark);
+  again.publish();
+  CHECK(std::filesystem::file_size(path) == 0);
+  CHECK_FALSE(std::filesystem::exists(again.partial_path()));
+}

@@ -345,3 +345,22 @@ TEST_CASE("Decoder: random bytes and damaged messages never do worse than Invali
     }
   }
 }
+
+TEST_CASE("Encoder: what is written goes to its drain piece by piece and in order") {
+  const std::string small(1000, 's'), large(3 << 20, 'l');
+  const auto fill = [&](Encoder& out) {
+    for (int i = 0; i < 3000; ++i) {
+      out.integer(i);
+      out.string(small);
+      if (i == 1500) out.binary(large);
+    }
+  };
+  Encoder whole;
+  fill(whole);
+  std::string drained;
+  Encoder out([&](std::string_view bytes) { drained += bytes; });
+  fill(out);
+  CHECK(out.bytes().size() <= (1 << 20));
+  drained += out.bytes();
+  CHECK(drained == whole.bytes());
+}

@@ -183,7 +183,7 @@ class Keep final : public Sink {
     }
   }
   std::string prepare(uint64_t, Outputs&) override { return std::to_string(file.size()); }
-  void commit(uint64_t epoch, Outputs&) override { log += "commit" + std::to_string(epoch) + " "; }
+  void commit(uint64_t epoch) override { log += "commit" + std::to_string(epoch) + " "; }
   void close() override { visible = file; }
   void discard() override {}
 };

@@ -27,6 +27,14 @@ struct RunArguments {
 };
 int run(const RunArguments& arguments);
 
+struct ResumeArguments {
+  std::string run;  // its folder, or its name in run_dir; empty: the newest that can go on
+  std::string run_dir = ".towpath/runs";
+  bool quiet = false;
+  bool json = false;
+};
+int resume(const ResumeArguments& arguments);
+
 int check(const ConfigArguments& arguments);
 
 struct GraphArguments {

@@ -73,7 +73,7 @@ int program(int argc, char** argv) {
       "  towpath check configs/sales.yaml\n"
       "  towpath stages csv.read\n\n"
       "Exit codes: 0 done; 1 failed; 2 wrong usage or config; 3 done, with rejects; 130 "
-      "interrupted.");
+      "interrupted. `towpath resume` goes on behind 1 and 130.");
 
   cli::RunArguments run;
   CLI::App* run_command = app.add_subcommand("run", "Runs a pipeline to its end");
@@ -86,6 +86,21 @@ int program(int argc, char** argv) {
   run_command->add_flag("--json", run.json,
                         "prints the closing ledger as one JSON object, nothing else");
   run_command->footer("Example:\n  towpath run configs/sales.yaml --set min_qty=2 --memory 256MiB");
+
+  cli::ResumeArguments resume;
+  CLI::App* resume_command = app.add_subcommand(
+      "resume", "Goes on with a run that was interrupted, failed or killed, from its last epoch");
+  resume_command->add_option("RUN", resume.run,
+                             "its folder or its name; else the newest that can go on");
+  resume_command->add_option("--run-dir", resume.run_dir, "where runs' folders are")
+      ->type_name("DIR")
+      ->capture_default_str();
+  resume_command->add_flag("--quiet,-q", resume.quiet, "shows nothing but errors");
+  resume_command->add_flag("--json", resume.json,
+                           "prints the closing ledger as one JSON object, nothing else");
+  resume_command->footer(
+      "Refuses, with exit code 2, when the YAML, an input or a plugin has changed since.\n"
+      "Examples:\n  towpath resume\n  towpath resume 20261122-201714-sales");
 
   cli::ConfigArguments check;
   CLI::App* check_command = app.add_subcommand("check", "Checks a pipeline whole, runs nothing");
@@ -125,6 +140,7 @@ int program(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (run_command->parsed()) return cli::run(run);
+  if (resume_command->parsed()) return cli::resume(resume);
   if (check_command->parsed()) return cli::check(check);
   if (graph_command->parsed()) return cli::graph(graph);
   if (stages_command->parsed()) return cli::stages(stages);

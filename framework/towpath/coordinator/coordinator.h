@@ -21,9 +21,10 @@ struct RunOptions {
 struct RunResult {
   // 0 done; 1 failed; 3 done, with rejects; 130 interrupted.
   int exit_code = 0;
-  std::string message;  // why it failed
-  std::string folder;   // of the run
-  std::string rejects;  // path of the reject file; empty when nothing was rejected
+  std::string message;     // why it failed
+  std::string folder;      // of the run
+  bool resumable = false;  // resume_run() goes on with it, and its partial files are there
+  std::string rejects;     // path of the reject file; empty when nothing was rejected
   Snapshot ledger;
 };
 
@@ -31,6 +32,11 @@ struct RunResult {
 // of the run has ended. Faults of the run are in the result; throws only when it could not begin
 // (SystemError, Invalid). Processes  call it in a process without threads of its own, so that
 // `fork` can start workers.
+// Goes on with a run from its last epoch: after an interrupt, a fault, or the death of its
+// coordinator. Throws Invalid for one that goes on, is done, has recorded no epoch, or whose YAML,
+// inputs or plugins have changed since.
+RunResult resume_run(const std::string& folder, const RunOptions& options);
+
 RunResult run_plan(const Plan& plan, const RunOptions& options);
 
 }  // namespace towpath

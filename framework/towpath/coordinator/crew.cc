@@ -42,12 +42,13 @@ std::string Crew::name(const Member& member) const {
   return format("{}#{}", of.name, of.member > 0 ? of.member : member.seat.number + 1);
 }
 
-void Crew::start(Member& member, const std::optional<std::string>& token) {
+void Crew::start(Member& member, const Origin& origin) {
   const PlanStage& of = stage(member);
   WorkerStart start;
   start.title = format("{}/{}", plan_.pipeline, name(member));
   member.identity = format("{}.{}", key(member), ++member.incarnation);
   member.restart_at.reset();
+  member.pill.reset();
   start.identity = member.identity;
   start.address = surroundings_.address;
   start.temp_dir = surroundings_.temp_dir;
@@ -56,7 +57,11 @@ void Crew::start(Member& member, const std::optional<std::string>& token) {
     start.outputs.push_back({output.name, output.schema, output.partition_by});
   }
   if (of.partitions_input) start.partition_by = of.partition_by;
-  start.token = token;
+  start.token = origin.token;
+  start.state = origin.state;
+  start.inputs = format("{}/{}", surroundings_.inputs_dir, of.id);
+  start.states_dir = surroundings_.states_dir;
+  start.state_name = format("{}.{}", of.id, member.seat.number + 1);
   Host::Launch launch;
   launch.method = parse_method(of.start_method.empty() ? plan_.start_method : of.start_method);
   if (launch.method == Method::kFork && member.incarnation > 1) {

@@ -33,7 +33,7 @@ class Crew {
   };
   struct Surroundings {
     std::string address;  // where workers find the coordinator
-    std::string temp_dir;
+    std::string temp_dir, states_dir, inputs_dir;
     int log_fd = -1;
   };
   // Tells of what happens to a member, for log and run.db.
@@ -50,9 +50,13 @@ class Crew {
   std::string name(const Member& member) const;  // "clean#2"
   bool lives(const Member& member) const { return host_.pid(key(member)) != 0; }
 
-  // Starts a process for the seat; a source goes on behind `token`. Throws what Process::start
-  // throws.
-  void start(Member& member, const std::optional<std::string>& token);
+  // Where a process begins that does not begin anew.
+  struct Origin {
+    std::optional<std::string> token;  // a source's, a sink's: see WorkerStart
+    std::optional<std::string> state;  // the file that a stage with state goes on from
+  };
+  // Starts a process for the seat. Throws what Process::start throws.
+  void start(Member& member, const Origin& origin);
 
   // The member's process has ended: its messages are stale from now on.
   void forget(Member& member);

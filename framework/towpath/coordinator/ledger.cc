@@ -32,6 +32,12 @@ Ledger::Ledger(const Plan& plan, Arena& arena) : plan_(plan), arena_(arena) {
     record.outputs.emplace_back();  // rejects
     record.finished.resize(static_cast<size_t>(ports(record)));
     record.counts.steps.resize(stage.steps.size());
+    record.barrier = stage.stateful || stage.role == Role::kSink;
+    record.extends =
+        stage.role == Role::kStage && std::ranges::all_of(stage.inputs, [&plan](int edge) {
+          const int from = plan.edges[static_cast<size_t>(edge)].from_stage;
+          return plan.stages[static_cast<size_t>(from)].role == Role::kSource;
+        });
   }
   find_components();
 }
@@ -80,11 +86,13 @@ Ledger::LeaseRecord* Ledger::find_lease(StageRecord& stage, uint64_t id) {
 
 // ── events ──
 
-void Ledger::worker_ready(Seat seat, int next_port) {
+void Ledger::worker_ready(Seat seat, int next_port, uint64_t state) {
   change(seat, WorkerEvent::kReady);
   StageRecord& stage = stage_of(seat);
+  take_state(stage, seat_of(seat), state);
   stage.source_idle = false;
   if (stage.next_port < 0) stage.next_port = next_port;
+  stage.chooses = stage.chooses || next_port >= 0;
 }
 
 void Ledger::worker_gone(Seat seat, bool own_doing) {
@@ -122,6 +130,9 @@ Ledger::LeaseRecord& Ledger::new_lease(StageRecord& stage, LeaseKind kind, Seque
   lease.kind = kind;
   lease.sequence = sequence;
   lease.port = port;
+  if (kind == LeaseKind::kProcess || kind == LeaseKind::kFinish) {
+    stage.latest_source = std::max(stage.latest_source, sequence.source);
+  }
   lease.applied.resize(stage.outputs.size());
   lease.made.resize(stage.outputs.size());
   lease.largest.resize(stage.outputs.size());
@@ -150,10 +161,15 @@ bool Ledger::can_open(const StageRecord& stage) const {
   return true;
 }
 
+bool Ledger::can_read(const StageRecord& source) const {
+  return reads_ && !source.source_ended && !source.source_idle &&
+         !is_barred(source, {source.plan->id, source.next_read, 0});
+}
+
 bool Ledger::has_work(const StageRecord& stage) const {
   if (stage.returned > 0) return true;
   if (!can_open(stage)) return false;
-  if (stage.plan->role == Role::kSource) return !stage.source_ended && !stage.source_idle;
+  if (stage.plan->role == Role::kSource) return can_read(stage);
   return pick_input(stage) || port_to_finish(stage);
 }
 
@@ -169,16 +185,20 @@ bool Ledger::lease_one(Seat seat) {
   }
   if (!can_open(stage)) return false;
   if (stage.plan->role == Role::kSource) {
-    if (stage.source_ended || stage.source_idle) return false;
-    hand_out(seat, new_lease(stage, LeaseKind::kRead, {stage.plan->id, stage.next_read++}, 0));
+    if (!can_read(stage)) return false;
+    hand_out(seat, new_lease(stage, LeaseKind::kRead, {stage.plan->id, stage.next_read++, 0}, 0));
     return true;
   }
   if (const std::optional<size_t> input = pick_input(stage)) {
     EdgeRecord& edge = input_edge(stage, *input);
+    const bool continues = continues_read(stage, edge.queue.front().sequence);
     LeaseRecord& lease =
         new_lease(stage, LeaseKind::kProcess, edge.queue.front().sequence, port_of(stage, *input));
     lease.input = std::move(edge.queue.front());
     lease.from_input = *input;
+    lease.first_row = lease.input->first_row;
+    lease.continues_read = continues;
+    edge.next_taken = lease.sequence.number + 1;
     edge.queue.pop_front();
     hand_out(seat, lease);
     return true;
@@ -199,6 +219,7 @@ size_t Ledger::depth_for(const StageRecord& stage, const SeatRecord& seat) const
 }
 
 void Ledger::answer(std::vector<Work>& work, std::vector<GrantedRoom>& rooms) {
+  publish_on();
   // Most downstream first: it frees what the others wait for.
   bool starved = false;
   for (size_t id = stages_.size(); id-- > 0;) {
@@ -259,36 +280,8 @@ bool Ledger::all_ended() const {
   });
 }
 
-void Ledger::begin_prepare() {
-  for (StageRecord& stage : stages_) {
-    if (stage.plan->role != Role::kSink) continue;
-    const Seat seat{stage.plan->id, 0};
-    hand_out(seat, new_lease(stage, LeaseKind::kPrepare, Sequence::never(), 0));
-  }
-}
-
-void Ledger::begin_commit() {
-  for (StageRecord& stage : stages_) {
-    if (stage.plan->role != Role::kSink) continue;
-    const Seat seat{stage.plan->id, 0};
-    hand_out(seat, new_lease(stage, LeaseKind::kCommit, Sequence::never(), 0));
-  }
-}
-
-bool Ledger::all_prepared() const {
-  return std::all_of(stages_.begin(), stages_.end(), [](const StageRecord& stage) {
-    return stage.plan->role != Role::kSink || stage.prepared;
-  });
-}
-
-bool Ledger::all_committed() const {
-  return std::all_of(stages_.begin(), stages_.end(), [](const StageRecord& stage) {
-    return stage.plan->role != Role::kSink || stage.committed;
-  });
-}
-
 std::optional<Ledger::Stall> Ledger::stall() const {
-  if (!rejects_.empty()) return std::nullopt;
+  if (!rejects_.empty() || (cut_ && cut_->phase != CutPhase::kDraining)) return std::nullopt;
   // Per component: may still go on by itself, is not at its end, waits.
   std::vector<bool> moves(stages_.size()), open(stages_.size());
   for (const StageRecord& stage : stages_) {
@@ -300,6 +293,13 @@ std::optional<Ledger::Stall> Ledger::stall() const {
         moves[stage.component] = true;
       }
     }
+  }
+  if (cut_) {  // what is done up to the cut waits for the others
+    std::vector<bool> drains(stages_.size());
+    for (const StageRecord& stage : stages_) {
+      if (!is_done_to_cut(stage)) drains[stage.component] = true;
+    }
+    for (size_t i = 0; i < stages_.size(); ++i) moves[i] = moves[i] || !drains[i];
   }
   for (size_t component = 0; component < stages_.size(); ++component) {
     if (!open[component] || moves[component] || computing_in_[component] > 0) continue;

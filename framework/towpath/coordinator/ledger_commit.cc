@@ -29,15 +29,15 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
     lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kRoom);
     change(seat, WorkerEvent::kRoom);
   }
-  apply_outputs(stage, lease, std::move(commit.outputs));
-  StageCounts& counts = stage.counts;
-  for (size_t step = 0; step < commit.counts.size() && step < counts.steps.size(); ++step) {
-    counts.steps[step].in += commit.counts[step].in;
-    counts.steps[step].out += commit.counts[step].out;
-    counts.steps[step].rejected += commit.counts[step].rejected;
+  if (lease.ready.empty() || lease.ready.back().complete) lease.ready.emplace_back();
+  PartRecord& part = lease.ready.back();
+  apply_outputs(stage, lease, part, std::move(commit.outputs));
+  if (commit.final || commit.cursor) {  // counts come with no other
+    part.counts = std::move(commit.counts);
+    part.counters = std::move(commit.counters);
+    part.complete = true;
   }
-  for (const auto& [name, amount] : commit.counters) counts.counters[name] += amount;
-  counts.busy_us += commit.busy_us;
+  stage.counts.busy_us += commit.busy_us;
   take_state(stage, place, commit.state);
   if (commit.final) {
     close_lease(stage, lease, seat, commit);
@@ -45,7 +45,8 @@ bool Ledger::commit(Seat seat, Commit&& commit) {
     ++lease.parts;
     lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kPart);
     if (commit.cursor) {
-      lease.cursor = *commit.cursor;
+      part.cursor = lease.cursor = *commit.cursor;
+      lease.has_cursor = true;
       std::fill(lease.applied.begin(), lease.applied.end(), 0);
     }
     lease.wants_more = true;
@@ -102,7 +103,7 @@ void Ledger::check_outputs(const StageRecord& stage, const LeaseRecord& lease,
   }
 }
 
-void Ledger::apply_outputs(StageRecord& stage, LeaseRecord& lease,
+void Ledger::apply_outputs(StageRecord& stage, LeaseRecord& lease, PartRecord& part,
                            std::vector<OutBatch>&& outputs) {
   for (OutBatch& out : outputs) {
     const size_t number = static_cast<size_t>(out.output);
@@ -118,8 +119,17 @@ void Ledger::apply_outputs(StageRecord& stage, LeaseRecord& lease,
     }
     ++lease.applied[number];
     ++lease.made[number];
-    lease.outputs.push_back(std::move(out));
+    part.outputs.push_back(std::move(out));
   }
+}
+
+void Ledger::drop_input(StageRecord& stage, LeaseRecord& lease) {
+  EdgeRecord& edge = input_edge(stage, lease.from_input);
+  drop_batch(lease.input->name);
+  edge.used -= lease.input->charge;
+  edge.taken += lease.input->name.rows;
+  edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kTake);
+  lease.input.reset();
 }
 
 void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, Seat seat, const Commit& commit) {
@@ -135,18 +145,12 @@ void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, Seat seat, cons
     if (output.usual_bytes < kInlineBytes) output.usual_bytes = 0;
     output.usual_count = std::max(lease.made[number], output.usual_count - 1);
   }
-  if (lease.input) {
-    EdgeRecord& edge = input_edge(stage, lease.from_input);
-    drop_batch(lease.input->name);
-    edge.used -= lease.input->charge;
-    edge.taken += lease.input->name.rows;
-    edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kTake);
-    lease.input.reset();
-  }
+  if (lease.input && !keeps_input(stage, lease)) drop_input(stage, lease);
   stage.next_port = commit.next_port;
   switch (lease.kind) {
     case LeaseKind::kRead:
       stage.token = commit.cursor;
+      lease.cursor = commit.cursor.value_or("");
       stage.source_ended = stage.source_ended || commit.ended;
       stage.source_idle = commit.idle && !commit.ended;
       stage.counts.done = commit.done;
@@ -155,16 +159,20 @@ void Ledger::close_lease(StageRecord& stage, LeaseRecord& lease, Seat seat, cons
     case LeaseKind::kFinish:
       stage.finished[static_cast<size_t>(lease.port)] = true;
       break;
+    case LeaseKind::kSave:
     case LeaseKind::kPrepare:
-      stage.prepared = true;
+      stage.saved = true;
+      stage.saved_as = commit.position;
+      break;
+    case LeaseKind::kApply:
+      stage.publishing = StageRecord::Publishing::kApplied;
       break;
     case LeaseKind::kCommit:
-      stage.committed = true;
+      stage.publishing = StageRecord::Publishing::kCommitted;
       break;
     case LeaseKind::kProcess:
       break;
   }
-  ++stage.counts.leases;
   SeatRecord& place = seat_of(seat);
   place.us_per_lease =
       place.us_per_lease == 0 ? commit.busy_us : (place.us_per_lease * 7 + commit.busy_us) / 8;

@@ -6,19 +6,91 @@
 // Order: whose outputs go on now, which input is next, when a stage has ended.
 
 namespace towpath {
+namespace {
+
+constexpr size_t kMostReads = 256;  // kept of a source before those not needed are looked for
+
+}  // namespace
 
 void Ledger::take_turns(StageRecord& stage) {
   while (!stage.leases.empty()) {
     LeaseRecord& lease = stage.leases.front();
-    for (OutBatch& out : lease.outputs) release(stage, lease, std::move(out));
-    lease.outputs.clear();
+    take_turn(stage, lease);
     if (lease.state != LeaseState::kHeld) return;
     lease.state = kLeaseLifecycle.after(lease.state, LeaseEvent::kTurn);
+    ++stage.counts.leases;
+    if (lease.kind == LeaseKind::kRead) {
+      stage.reads[lease.sequence.number] = {lease.cursor, stage.counts};
+      if (stage.reads.size() > kMostReads) forget_reads(stage);
+    }
+    if (is_draining() && is_behind_cut(beginning_of(stage, lease))) {
+      keep_input_behind_cut(stage, lease);
+    }
+    if (stage.extends && lease.kind == LeaseKind::kProcess) stage.parts_of = place_of(stage, lease);
+    if (lease.input) drop_input(stage, lease);
     stage.leases.pop_front();
   }
 }
 
-void Ledger::release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& out) {
+// The turn of the stage's first lease: part by part.
+void Ledger::take_turn(StageRecord& stage, LeaseRecord& lease) {
+  while (!lease.ready.empty()) {
+    PartRecord& part = lease.ready.front();
+    const Sequence sequence = place_of(stage, lease);
+    stage.last_out = sequence;
+    if (is_draining() && !stage.cut_counts && is_behind_cut(sequence)) {
+      stage.cut_counts = stage.counts;
+    }
+    lease.begun = lease.begun || !part.outputs.empty();
+    const bool known = stage.refusals_known && lease.kind == LeaseKind::kApply;
+    for (OutBatch& out : part.outputs) release(stage, sequence, std::move(out), known);
+    part.outputs.clear();
+    if (!part.complete) return;
+    lease.turned = std::move(part.cursor);
+    if (!known) book(stage.counts, std::move(part));
+    lease.ready.pop_front();
+    ++lease.closed;
+    lease.begun = false;
+    if (is_draining() && !lease.turned.empty()) note_cut_lease(stage, lease);
+  }
+}
+
+void Ledger::book(StageCounts& counts, PartRecord&& part) {
+  for (size_t step = 0; step < part.counts.size() && step < counts.steps.size(); ++step) {
+    counts.steps[step].in += part.counts[step].in;
+    counts.steps[step].out += part.counts[step].out;
+    counts.steps[step].rejected += part.counts[step].rejected;
+  }
+  for (const auto& [name, amount] : part.counters) counts.counters[name] += amount;
+}
+
+// Of the same read, by leases before it.
+uint64_t Ledger::parts_before(const StageRecord& stage, const LeaseRecord& lease) {
+  const Sequence& last = stage.parts_of;
+  const bool same = last.source == lease.sequence.source && last.number == lease.sequence.number;
+  return same ? last.part : 0;
+}
+
+// The stage's turns have come to it.
+Sequence Ledger::beginning_of(const StageRecord& stage, const LeaseRecord& lease) {
+  Sequence place = lease.sequence;
+  if (stage.extends) place.part = parts_before(stage, lease);
+  return place;
+}
+
+bool Ledger::continues_read(const StageRecord& stage, const Sequence& sequence) {
+  const Sequence& last = stage.leases.empty() ? stage.parts_of : stage.leases.back().sequence;
+  return last.source == sequence.source && last.number == sequence.number;
+}
+
+Sequence Ledger::place_of(const StageRecord& stage, const LeaseRecord& lease) {
+  Sequence place = lease.sequence;
+  if (stage.extends) place.part = parts_before(stage, lease) + lease.closed;
+  // One that chooses may take what comes earlier behind what comes later.
+  return stage.chooses ? std::max(stage.last_out, place) : place;
+}
+
+void Ledger::release(StageRecord& stage, const Sequence& sequence, OutBatch&& out, bool known) {
   const size_t number = static_cast<size_t>(out.output);
   OutputRecord& output = stage.outputs[number];
   const bool is_reject = number + 1 == stage.outputs.size();
@@ -33,16 +105,21 @@ void Ledger::release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& ou
     }
   }
   if (is_reject) {
-    stage.counts.rejected += out.batch.rows;
-    rejects_.push_back({stage.plan->id, std::move(out.batch)});
+    if (!known) stage.counts.rejected += out.batch.rows;
+    const bool later = is_draining() && is_behind_cut(sequence);
+    (later ? rejects_behind_cut_ : rejects_)
+        .push_back({stage.plan->id, std::move(out.batch), known});
     return;
   }
   if (number == 0) stage.counts.out += out.batch.rows;
   stage.counts.bytes += out.batch.size;
   for (const int edge_number : output.edges) {
     EdgeRecord& edge = edges_[static_cast<size_t>(edge_number)];
+    if (is_draining() && !edge.cut_released && is_behind_cut(sequence)) {
+      edge.cut_released = edge.released;
+    }
     edge.state = kEdgeLifecycle.after(edge.state, EdgeEvent::kRelease);
-    edge.queue.push_back({lease.sequence, out.batch, edge.released, charge});
+    edge.queue.push_back({sequence, out.batch, edge.released, charge});
     edge.released += out.batch.rows;
   }
 }
@@ -50,16 +127,18 @@ void Ledger::release(StageRecord& stage, const LeaseRecord& lease, OutBatch&& ou
 // The lowest sequence that the stage may still release.
 Sequence Ledger::floor_of(const StageRecord& stage) const {
   if (stage.ended) return Sequence::never();
-  if (!stage.leases.empty()) return stage.leases.front().sequence;
+  if (!stage.leases.empty()) return place_of(stage, stage.leases.front());
   if (stage.plan->role == Role::kSource) {
-    return stage.source_ended ? Sequence::never() : Sequence{stage.plan->id, stage.next_read};
+    return stage.source_ended ? Sequence::never() : Sequence{stage.plan->id, stage.next_read, 0};
   }
   Sequence floor = Sequence::never();
   for (size_t input = 0; input < stage.plan->inputs.size(); ++input) {
+    if (stage.next_port >= 0 && port_of(stage, input) != stage.next_port) continue;
     floor = std::min(floor, floor_of_input(stage, input));
   }
   // All read: only the flush is left.
-  return std::min(floor, Sequence::end_of(stage.plan->sources.back()));
+  floor = std::min(floor, Sequence::end_of(stage.plan->sources.back()));
+  return stage.chooses ? std::max(stage.last_out, floor) : floor;
 }
 
 Sequence Ledger::floor_of_input(const StageRecord& stage, size_t input) const {
@@ -74,7 +153,9 @@ std::optional<size_t> Ledger::pick_input(const StageRecord& stage) const {
   const size_t inputs = stage.plan->inputs.size();
   const bool chooses = stage.next_port >= 0;
   if (inputs == 1 && !chooses) {
-    return input_edge(stage, 0).queue.empty() ? std::nullopt : std::optional<size_t>(0);
+    const EdgeRecord& edge = input_edge(stage, 0);
+    if (edge.queue.empty() || is_barred(stage, edge.queue.front().sequence)) return std::nullopt;
+    return 0;
   }
   std::optional<size_t> best;
   Sequence lowest = Sequence::never();
@@ -87,12 +168,14 @@ std::optional<size_t> Ledger::pick_input(const StageRecord& stage) const {
     }
   }
   if (!best || input_edge(stage, *best).queue.empty()) return std::nullopt;
+  if (is_barred(stage, input_edge(stage, *best).queue.front().sequence)) return std::nullopt;
   return best;
 }
 
 // The port to flush: all its edges have ended and are read, and nothing of the stage is under way.
 std::optional<int> Ledger::port_to_finish(const StageRecord& stage) const {
   if (!stage.leases.empty() || stage.plan->role != Role::kStage || stage.ended) return std::nullopt;
+  if (is_barred(stage, Sequence::end_of(stage.plan->sources.back()))) return std::nullopt;
   const auto drained = [&](int port) {
     for (size_t input = 0; input < stage.plan->inputs.size(); ++input) {
       if (port >= 0 && port_of(stage, input) != port) continue;

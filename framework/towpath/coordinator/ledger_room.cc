@@ -137,7 +137,9 @@ void Ledger::grant_rooms(StageRecord& stage) {
   std::sort(in_hand_.begin(), in_hand_.end());
   for (const uint64_t id : in_hand_) {
     LeaseRecord& lease = *find_lease(stage, id);
-    if (lease.state == LeaseState::kWaiting && computing_ < plan_.cores) {
+    // What an epoch needs waits for no core: a sink may hold one until this one has gone on.
+    const bool may_compute = computing_ < plan_.cores || lease.epoch != 0;
+    if (lease.state == LeaseState::kWaiting && may_compute) {
       OutputRecord& output = stage.outputs[static_cast<size_t>(lease.want->output)];
       if (!has_room(output, lease.want->bytes, is_lowest(stage, lease))) continue;
       if (const std::optional<Block> block = take_room(output, lease.want->bytes)) {
@@ -200,6 +202,7 @@ void Ledger::hand_out(Seat seat, LeaseRecord& lease) {
   message.id = lease.id;
   message.attempt = lease.attempt;
   message.part = lease.parts;
+  message.epoch = lease.epoch;
   message.partitions = owned_by(stage);
   message.kind = lease.kind;
   message.port = lease.port;

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -31,9 +32,11 @@ constexpr uint64_t kMaxImage = uint64_t{2} << 30;
 struct Outcome {
   std::string error;  // it could not even begin
   int exit_code = 0;
-  std::string message, folder, rejects;
+  std::string message, folder;
+  bool resumable = false;
+  std::string rejects;
   Snapshot ledger;
-  TOWPATH_FIELDS(error, exit_code, message, folder, rejects, ledger)
+  TOWPATH_FIELDS(error, exit_code, message, folder, resumable, rejects, ledger)
 };
 
 void coordinate(const std::string& plan, const std::string& runs, Descriptor out) {
@@ -43,7 +46,13 @@ void coordinate(const std::string& plan, const std::string& runs, Descriptor out
     RunOptions options;
     options.runs = runs;
     RunResult result = run_plan(from_bytes<Plan>(plan), options);
-    outcome = {"", result.exit_code, result.message, result.folder, result.rejects, result.ledger};
+    outcome = {"",
+               result.exit_code,
+               std::move(result.message),
+               std::move(result.folder),
+               result.resumable,
+               std::move(result.rejects),
+               std::move(result.ledger)};
   } catch (const std::exception& error) {
     outcome.error = error.what();
   }
@@ -87,8 +96,8 @@ class Running {
     }
     Outcome outcome = from_bytes<Outcome>(bytes);
     if (!outcome.error.empty()) throw Error(outcome.error);
-    return {outcome.exit_code, outcome.message, outcome.folder, outcome.rejects,
-            std::move(outcome.ledger)};
+    return {outcome.exit_code, std::move(outcome.message), std::move(outcome.folder),
+            outcome.resumable, std::move(outcome.rejects), std::move(outcome.ledger)};
   }
 
  private:
@@ -236,8 +245,10 @@ struct Pipeline::Rows::State {
   UniqueFd listening, socket;
   std::optional<Running> running;
   std::optional<RunResult> result;
-  Batch batch;       // being read
-  int64_t next = 0;  // row of it
+  Batch batch;            // being read
+  int64_t next = 0;       // row of it
+  uint64_t received = 0;  // rows, each counted once
+  uint64_t known = 0;     // so many of those that come next are here already
 };
 
 Pipeline::Rows::Rows(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -274,55 +285,82 @@ Pipeline::Rows Pipeline::rows(const Stage& stage) {
   return Rows(std::move(state));
 }
 
-std::optional<Batch> Pipeline::Rows::next_batch() {
-  State& state = *state_;
-  if (state.result) return std::nullopt;
-  // Either the sink connects, or the run ends before.
-  if (!state.socket) {
-    pollfd ready[] = {{state.listening.get(), POLLIN, 0}, {state.running->sentinel(), POLLIN, 0}};
-    while (::poll(ready, 2, -1) < 0) {
-      if (errno != EINTR) throw_errno("poll");
-    }
-    if (ready[0].revents != 0) {
-      state.socket.reset(::accept4(state.listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (!state.socket) throw_errno("accept4(the rows' socket)");
-    }
+namespace {
+
+// False: it has hung up.
+bool receive(const UniqueFd& socket, char* to, size_t size) {
+  for (size_t have = 0; have < size;) {
+    const ssize_t got = ::recv(socket.get(), to + have, size - have, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno != ECONNRESET) throw_errno("recv(rows)");
+    if (got <= 0) return false;
+    have += static_cast<size_t>(got);
   }
-  const auto receive = [&state](char* to, size_t size) {
-    for (size_t have = 0; have < size;) {
-      const ssize_t got = ::recv(state.socket.get(), to + have, size - have, 0);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw_errno("recv(rows)");
-      if (got == 0) return false;
-      have += static_cast<size_t>(got);
-    }
-    return true;
-  };
+  return true;
+}
+
+std::optional<Batch> receive_batch(const UniqueFd& socket) {
   std::array<uint64_t, 2> head{};
-  if (state.socket && receive(reinterpret_cast<char*>(head.data()), sizeof head)) {
-    const auto [size, head_at] = head;
-    if (size > kMaxImage || head_at > size) throw Invalid("a frame of rows is broken");
-    constexpr std::align_val_t kAlignment{64};
-    std::shared_ptr<char> image(
-        static_cast<char*>(::operator new(size, kAlignment)),
-        [](char* memory) { ::operator delete (memory, std::align_val_t{64}); });
-    if (receive(image.get(), size)) {
-      const std::array<std::span<const char>, 1> blocks = {
-          std::span<const char>(image.get(), size)};
-      return Batch::open(blocks, head_at, image);
-    }
+  if (!receive(socket, reinterpret_cast<char*>(head.data()), sizeof head)) return std::nullopt;
+  const auto [size, head_at] = head;
+  if (size > kMaxImage || head_at > size) throw Invalid("a frame of rows is broken");
+  constexpr std::align_val_t kAlignment{64};
+  std::shared_ptr<char> image(
+      static_cast<char*>(::operator new(size, kAlignment)),
+      [](char* memory) { ::operator delete (memory, std::align_val_t{64}); });
+  if (!receive(socket, image.get(), size)) return std::nullopt;
+  const std::array<std::span<const char>, 1> blocks = {std::span<const char>(image.get(), size)};
+  return Batch::open(blocks, head_at, image);
+}
+
+}  // namespace
+
+// The sink connects, or does so again after a death; or the run ends before. False: that.
+bool Pipeline::Rows::connect() {
+  State& state = *state_;
+  pollfd ready[] = {{state.listening.get(), POLLIN, 0}, {state.running->sentinel(), POLLIN, 0}};
+  while (::poll(ready, 2, -1) < 0) {
+    if (errno != EINTR) throw_errno("poll");
   }
-  state.result = state.running->result();
+  if (ready[0].revents == 0) return false;
+  state.socket.reset(::accept4(state.listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!state.socket) throw_errno("accept4(the rows' socket)");
+  uint64_t first = 0;
+  if (!receive(state.socket, reinterpret_cast<char*>(&first), sizeof first)) {
+    state.socket.reset();
+    return true;
+  }
+  expect(first <= state.received, "no rows are left out");
+  state.known = state.received - first;
+  return true;
+}
+
+bool Pipeline::Rows::next_batch() {
+  State& state = *state_;
+  while (!state.result) {
+    if (!state.socket && !connect()) break;
+    if (!state.socket) continue;
+    std::optional<Batch> batch = receive_batch(state.socket);
+    if (!batch) {
+      state.socket.reset();
+      continue;
+    }
+    const auto rows = static_cast<uint64_t>(batch->rows());
+    const uint64_t known = std::min(state.known, rows);
+    state.known -= known;
+    state.received += rows - known;
+    state.batch = std::move(*batch);
+    state.next = static_cast<int64_t>(known);
+    return true;
+  }
+  if (!state.result) state.result = state.running->result();
   if (state.result->exit_code == 1) throw Error(state.result->message);
-  return std::nullopt;
+  return false;
 }
 
 std::optional<Row> Pipeline::Rows::next_row() {
   while (state_->next >= state_->batch.rows()) {
-    std::optional<Batch> batch = next_batch();
-    if (!batch) return std::nullopt;
-    state_->batch = std::move(*batch);
-    state_->next = 0;
+    if (!next_batch()) return std::nullopt;
   }
   return Row(state_->batch, state_->next++);
 }

@@ -118,7 +118,8 @@ class Pipeline::Rows {
   struct State;
   explicit Rows(std::unique_ptr<State> state);
   std::optional<Row> next_row();
-  std::optional<Batch> next_batch();
+  bool connect();
+  bool next_batch();
   std::unique_ptr<State> state_;
 };
 

@@ -19,7 +19,7 @@ Snapshot take_snapshot(const Plan& plan, const Ledger& ledger, const Arena& aren
       row = snapshot.stages.emplace(row);
       row->name = stage.name;
     }
-    const Ledger::StageCounts& counts = ledger.counts(stage.id);
+    const StageCounts& counts = ledger.counts(stage.id);
     row->workers += stage.workers;
     row->busy += ledger.busy_workers(stage.id);
     row->restarts += restarts[static_cast<size_t>(stage.id)];

@@ -34,6 +34,7 @@ namespace {
 using W = WorkerState;
 using L = LeaseState;
 using E = EdgeState;
+using P = EpochState;
 using R = RunState;
 }  // namespace
 
@@ -71,25 +72,38 @@ const EdgeLifecycle kEdgeLifecycle = {
       {kBug,     kBug,            kIgn,  to(E::kDrained)},
       {kBug,     kBug,            kBug,  kIgn}}}};
 
+const EpochLifecycle kEpochLifecycle = {
+    "epoch",
+    {"none", "draining", "saving", "recording", "committing"},
+    {"cut", "drained", "revoked", "saved", "recorded", "visible", "lost", "again"},
+    {{// cut              drained        revoked      saved             recorded            visible      lost         again
+      {to(P::kDraining), kBug,           kBug,        kBug,             kBug,               kBug,        kIgn,        to(P::kCommitting)},
+      {kBug,             to(P::kSaving), to(P::kNone), kBug,            kBug,               kBug,        to(P::kNone), kBug},
+      {kBug,             kBug,           kBug,        to(P::kRecording), kBug,              kBug,        to(P::kNone), kBug},
+      {kBug,             kBug,           kBug,        kBug,             to(P::kCommitting), kBug,        to(P::kNone), kBug},
+      {kBug,             kBug,           kBug,        kBug,             kBug,               to(P::kNone), to(P::kNone), kBug}}}};
+
 const RunLifecycle kRunLifecycle = {
     "run",
-    {"running", "preparing", "committing", "ending", "done", "failing", "failed", "interrupting", "interrupted"},
-    {"stages ended", "prepared", "committed", "all left", "fault", "signal"},
-    {{// stages ended      prepared            committed        all left             fault            signal
-      {to(R::kPreparing), kBug,               kBug,            kBug,                to(R::kFailing), to(R::kInterrupting)},
-      {kBug,              to(R::kCommitting), kBug,            kBug,                to(R::kFailing), to(R::kInterrupting)},
-      {kBug,              kBug,               to(R::kEnding),  kBug,                to(R::kFailing), kIgn},
-      {kBug,              kBug,               kBug,            to(R::kDone),        to(R::kFailing), kIgn},
-      {kBug,              kBug,               kBug,            kIgn,                kIgn,            kIgn},
-      {kIgn,              kIgn,               kIgn,            to(R::kFailed),      kIgn,            kIgn},
-      {kBug,              kBug,               kBug,            kIgn,                kIgn,            kIgn},
-      {kIgn,              kIgn,               kIgn,            to(R::kInterrupted), kIgn,            kIgn},
-      {kBug,              kBug,               kBug,            kIgn,                kIgn,            kIgn}}}};
+    {"running", "rewinding", "preparing", "committing", "ending", "done", "failing", "failed", "interrupting",
+     "interrupted"},
+    {"stages ended", "prepared", "committed", "all left", "rewind", "fault", "signal"},
+    {{// stages ended      prepared            committed        all left             rewind             fault            signal
+      {to(R::kPreparing), kBug,               kBug,            kBug,                to(R::kRewinding), to(R::kFailing), to(R::kInterrupting)},
+      {kBug,              kBug,               kBug,            to(R::kRunning),     kIgn,              to(R::kFailing), to(R::kInterrupting)},
+      {kBug,              to(R::kCommitting), kBug,            kBug,                to(R::kRewinding), to(R::kFailing), to(R::kInterrupting)},
+      {kBug,              kBug,               to(R::kEnding),  kBug,                to(R::kRewinding), to(R::kFailing), to(R::kInterrupting)},
+      {kBug,              kBug,               kBug,            to(R::kDone),        kBug,              to(R::kFailing), kIgn},
+      {kBug,              kBug,               kBug,            kIgn,                kIgn,              kIgn,            kIgn},
+      {kIgn,              kIgn,               kIgn,            to(R::kFailed),      kIgn,              kIgn,            kIgn},
+      {kBug,              kBug,               kBug,            kIgn,                kIgn,              kIgn,            kIgn},
+      {kIgn,              kIgn,               kIgn,            to(R::kInterrupted), kIgn,              kIgn,            kIgn},
+      {kBug,              kBug,               kBug,            kIgn,                kIgn,              kIgn,            kIgn}}}};
 // clang-format on
 
 std::string show_lifecycles() {
   return kWorkerLifecycle.show() + '\n' + kLeaseLifecycle.show() + '\n' + kEdgeLifecycle.show() +
-         '\n' + kRunLifecycle.show();
+         '\n' + kEpochLifecycle.show() + '\n' + kRunLifecycle.show();
 }
 
 }  // namespace towpath

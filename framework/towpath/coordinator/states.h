@@ -76,13 +76,35 @@ enum class EdgeEvent : uint8_t { kRelease, kEnd, kTake, kDrain };
 using EdgeLifecycle = Lifecycle<EdgeState, EdgeEvent, 3, 4>;
 extern const EdgeLifecycle kEdgeLifecycle;
 
+// ── epoch ──
+//
+//   none ──cut──▶ draining ──drained──▶ saving ──saved──▶ recording ──recorded──▶ committing
+//    ▲ ◀──revoked────┘                                                                            ▲
+//    │ │  └──────────────────────────────── again ──────────────────────────────────┘  │
+//    └────────────── lost (a worker with state or a sink has died) ◀─ visible ───────┘
+enum class EpochState : uint8_t { kNone, kDraining, kSaving, kRecording, kCommitting };
+enum class EpochEvent : uint8_t {
+  kCut,
+  kDrained,
+  kRevoked,
+  kSaved,
+  kRecorded,
+  kVisible,
+  kLost,
+  kAgain
+};
+using EpochLifecycle = Lifecycle<EpochState, EpochEvent, 5, 8>;
+extern const EpochLifecycle kEpochLifecycle;
+
 // ── run ──
 //
 //   running ──stages ended──▶ preparing ──prepared──▶ committing ──visible──▶ ending ──left──▶ done
+//      │ rewind ──▶ rewinding ──all gone──▶ running, from the last epoch on
 //      │ fault ──▶ failing ──all gone──▶ failed
 //      └ signal ──▶ interrupting ──all gone──▶ interrupted
 enum class RunState : uint8_t {
   kRunning,
+  kRewinding,
   kPreparing,
   kCommitting,
   kEnding,
@@ -92,11 +114,19 @@ enum class RunState : uint8_t {
   kInterrupting,
   kInterrupted
 };
-enum class RunEvent : uint8_t { kStagesEnded, kPrepared, kCommitted, kAllLeft, kFault, kSignal };
-using RunLifecycle = Lifecycle<RunState, RunEvent, 9, 6>;
+enum class RunEvent : uint8_t {
+  kStagesEnded,
+  kPrepared,
+  kCommitted,
+  kAllLeft,
+  kRewind,
+  kFault,
+  kSignal
+};
+using RunLifecycle = Lifecycle<RunState, RunEvent, 10, 7>;
 extern const RunLifecycle kRunLifecycle;
 
-// All four tables as text.
+// All five tables as text.
 std::string show_lifecycles();
 
 }  // namespace towpath

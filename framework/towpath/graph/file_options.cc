@@ -38,6 +38,10 @@ const std::vector<FieldSpec>& pipeline_fields() {
           .range(1, kMostBatchRows)
           .default_value(format("{}", kDefaultBatchRows))
           .about("The most rows of a batch."),
+      field("epoch", FieldKind::kDuration)
+          .range(10, 86'400'000)
+          .default_value("10s")
+          .about("How often the run records a place to go on from after a crash or an interrupt."),
   };
   return fields;
 }

@@ -90,6 +90,7 @@ struct Graph {
   std::optional<Node> memory_at;  // where it is written
   int cores = 1;
   uint64_t batch_rows = 0, seed = 0, max_rejects = 0;
+  int64_t epoch_ms = 0;
   std::vector<std::pair<std::string, Object>> params;
   int64_t now_micros = 0;
   std::vector<GraphStage> stages;  // in file order, an added one just before its reader

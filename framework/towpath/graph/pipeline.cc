@@ -115,6 +115,7 @@ Graph read_pipeline(Document& document, const PlanOptions& options) {
                     ""});
     }
   }
+  if (const Object* epoch = values.find("epoch")) graph.epoch_ms = epoch->as_int();
   if (const Node* rejects = own.find("max_rejects");
       rejects != nullptr && values.find("max_rejects")) {
     graph.max_rejects = read_max_rejects(document, *rejects);

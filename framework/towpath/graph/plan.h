@@ -71,13 +71,14 @@ struct Plan {
   uint64_t batch_rows = 0;
   std::string start_method = "forkserver";
   std::optional<uint64_t> max_rejects;  // none: any number
+  int64_t epoch_ms = 10'000;            // from one epoch to the next
   std::vector<std::pair<std::string, Object>> params;
   int64_t now_micros = 0;
   uint64_t seed = 0;
   std::vector<PlanStage> stages;
   std::vector<PlanEdge> edges;
   TOWPATH_FIELDS(pipeline, config, config_text, memory, memory_edges, cores, batch_rows,
-                 start_method, max_rejects, params, now_micros, seed, stages, edges)
+                 start_method, max_rejects, epoch_ms, params, now_micros, seed, stages, edges)
 
   // Stages as they are written: what the planner added, and all but one member of a pool, left out.
   int written_stages() const {

@@ -33,6 +33,7 @@ class Planner {
     plan_.batch_rows = graph_.batch_rows;
     if (!options.start_method.empty()) plan_.start_method = options.start_method;
     plan_.max_rejects = graph_.max_rejects;
+    plan_.epoch_ms = graph_.epoch_ms;
     plan_.params = graph_.params;
     plan_.now_micros = graph_.now_micros;
     plan_.seed = graph_.seed;

@@ -12,11 +12,17 @@
 namespace towpath {
 
 Host::Host(uint64_t memory, int run_lock)
-    : arena_(memory), run_lock_(run_lock), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    : memory_(memory), run_lock_(run_lock), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  arena_.emplace(memory_);
   if (!epoll_) throw_errno("epoll_create1");
 }
 
 Host::~Host() { kill_all(); }
+
+void Host::renew_arena() {
+  expect(workers_.empty(), "an arena that workers use is not renewed");
+  arena_.emplace(memory_);
+}
 
 int Host::start(int key, const WorkerStart& start, const Launch& launch) {
   expect(!workers_.contains(key), "a worker is started once");
@@ -26,7 +32,7 @@ int Host::start(int key, const WorkerStart& start, const Launch& launch) {
   options.method = launch.method;
   options.env = launch.env;
   options.stderr_fd = launch.log_fd;
-  Process process(options, worker_main, start, Descriptor{arena_.fd()}, lifeline_.watched(),
+  Process process(options, worker_main, start, Descriptor{arena_->fd()}, lifeline_.watched(),
                   Descriptor{run_lock_});
   process.start();
   epoll_event event{};

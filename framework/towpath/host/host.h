@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,8 +25,10 @@ class Host {
   Host(const Host&) = delete;
   ~Host();  // kills what still lives
 
-  Arena& arena() { return arena_; }
-  const Arena& arena() const { return arena_; }
+  Arena& arena() { return *arena_; }
+  const Arena& arena() const { return *arena_; }
+  // Another one in its place, with nothing in it. When no worker lives.
+  void renew_arena();
 
   struct Launch {
     Method method = Method::kForkserver;
@@ -52,7 +55,8 @@ class Host {
   int pid(int key) const;  // 0: it does not live
 
  private:
-  Arena arena_;
+  const uint64_t memory_;
+  std::optional<Arena> arena_;
   const int run_lock_;
   Lifeline lifeline_;
   UniqueFd epoll_;

@@ -62,6 +62,11 @@ std::vector<std::string> split(std::string_view path) {
   return parts;
 }
 
+FoundFile as_found(const std::string& path, const struct stat& status) {
+  return {path, static_cast<uint64_t>(status.st_size),
+          status.st_mtim.tv_sec * INT64_C(1'000'000'000) + status.st_mtim.tv_nsec};
+}
+
 class Search {
  public:
   Search(const std::string& pattern, std::vector<FoundFile>& found)
@@ -109,7 +114,7 @@ class Search {
     if (found_.size() >= kMaxFiles) {
       throw Invalid(format("\"{}\" matches more than {} files", pattern_, kMaxFiles));
     }
-    found_.push_back({path, static_cast<uint64_t>(status.st_size)});
+    found_.push_back(as_found(path, status));
     return true;
   }
 
@@ -211,6 +216,12 @@ bool would_find(const std::string& pattern, const std::string& path) {
            ::stat(each.path.c_str(), &status) == 0 && status.st_dev == wanted.st_dev &&
            status.st_ino == wanted.st_ino;
   });
+}
+
+std::optional<FoundFile> look_at_file(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  return as_found(path, status);
 }
 
 std::vector<FoundFile> find_files(const std::vector<std::string>& patterns) {

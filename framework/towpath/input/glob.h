@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,7 @@ namespace towpath {
 struct FoundFile {
   std::string path;  // as the pattern wrote it: relative stays relative
   uint64_t size = 0;
+  int64_t modified = 0;  // nanoseconds since 1970
 };
 
 // The regular files that the patterns name, each once, sorted bytewise by path.
@@ -22,6 +24,9 @@ struct FoundFile {
 //            SystemError for a folder that can't be listed and for a file that may not be read:
 //            files that nobody sees are worse than a stop.
 std::vector<FoundFile> find_files(const std::vector<std::string>& patterns);
+
+// None: it is not there, or no regular file.
+std::optional<FoundFile> look_at_file(const std::string& path);
 
 // Whether find_files() would find the file `path` by this pattern; it need not be there yet.
 // Links on the way to it are followed, in both.

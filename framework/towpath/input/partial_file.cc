@@ -30,16 +30,41 @@ void make_folders(const std::string& folder) {
     throw_errno(format("mkdir({})", folder));
 }
 
+// When it was made, where the file system knows that: an inode's number may be used again.
+std::string mark_of(const UniqueFd& fd, const std::string& path) {
+  struct statx status {};
+  if (::statx(fd.get(), "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status) != 0)
+    throw_errno(format("statx({})", path));
+  return format("{}.{}.{}", status.stx_ino, status.stx_btime.tv_sec, status.stx_btime.tv_nsec);
+}
+
+// Not through a link, which is none of Towpath's, and not waiting for a pipe's other end. The lock
+// ends with this process, however it ends.
+UniqueFd open_locked(const std::string& path, int flags) {
+  UniqueFd fd(
+      ::open(path.c_str(), flags | O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666));
+  if (!fd && errno == ELOOP) throw Invalid(format("{} is a symbolic link: remove it", path));
+  if (!fd && errno != EEXIST) throw_errno(format("open({})", path));
+  if (!fd || !try_lock_file(fd, FileLock::kExclusive, path)) {
+    throw Invalid(format("{} is being written by another process", path));
+  }
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw_errno(format("fstat({})", path));
+  if (!S_ISREG(status.st_mode)) throw Invalid(format("{} exists and is not a regular file", path));
+  return fd;
+}
+
 }  // namespace
 
-void PartialFile::open(uint64_t position) {
+void PartialFile::open(uint64_t position, std::string_view mark) {
   struct stat status {};
   if (::stat(path_.c_str(), &status) == 0) {
     if (!S_ISREG(status.st_mode)) {
       throw Invalid(format("{} exists and is not a regular file", path_));
     }
     // A run that ended between publish() and its last note is opened again at the end.
-    if (position > 0 && static_cast<uint64_t>(status.st_size) == position &&
+    const bool goes_on = position > 0 || !mark.empty();
+    if (goes_on && static_cast<uint64_t>(status.st_size) == position &&
         ::access(partial_.c_str(), F_OK) != 0) {
       size_ = position;
       published_ = true;
@@ -47,21 +72,17 @@ void PartialFile::open(uint64_t position) {
     }
   }
   make_folders(parent_of(path_));
-  // Not through a link, which is none of Towpath's, and not waiting for a pipe's other end.
   fd_.reset();  // and with it the lock of an earlier open()
-  UniqueFd fd(
-      ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666));
-  if (!fd && errno == ELOOP) {
-    throw Invalid(format("{} is a symbolic link: remove it", partial_));
-  }
-  if (!fd) throw_errno(format("open({})", partial_));
-  // The lock ends with this process, however it ends.
-  if (!try_lock_file(fd, FileLock::kExclusive, partial_)) {
-    throw Invalid(format("{} is being written by another process", partial_));
-  }
+  UniqueFd fd = open_locked(partial_, 0);
   if (::fstat(fd.get(), &status) != 0) throw_errno(format("fstat({})", partial_));
-  if (!S_ISREG(status.st_mode)) {
-    throw Invalid(format("{} exists and is not a regular file", partial_));
+  if (!mark.empty() && mark != mark_of(fd, partial_)) {
+    throw Invalid(
+        format("{} is of another run, which was begun since: this one can't go on", partial_));
+  }
+  if (position == 0 && mark.empty() && status.st_size > 0) {  // what a run has left that was killed
+    ::unlink(partial_.c_str());
+    fd = open_locked(partial_, O_EXCL);
+    status.st_size = 0;
   }
   fd_ = std::move(fd);  // from here on the file is this object's, to write and to remove
   if (static_cast<uint64_t>(status.st_size) < position) {
@@ -89,6 +110,8 @@ uint64_t PartialFile::sync() {
   if (::fsync(fd_.get()) != 0) throw_errno(format("fsync({})", partial_));
   return size_;
 }
+
+std::string PartialFile::mark() const { return published_ ? "" : mark_of(fd_, partial_); }
 
 void PartialFile::publish() {
   if (published_) return;

@@ -27,8 +27,9 @@ class PartialFile {
 
   // Starts at `position`, which a sync() returned before: what lies behind is cut off. Position 0
   // starts afresh. Makes the folders that lack. Opening at the end of a file already published
-  // leaves it so.
-  void open(uint64_t position);
+  // leaves it so. `mark`, if any: Invalid unless it is the file of that mark, and not one that
+  // another run has begun since.
+  void open(uint64_t position, std::string_view mark = "");
 
   // Text to write: append to it, then call written(), which writes it out in large pieces.
   std::string& buffer() { return buffer_; }
@@ -36,6 +37,8 @@ class PartialFile {
     if (buffer_.size() >= kFlushBytes) flush();
   }
   uint64_t sync();  // all of it is on disk; returns the position behind it
+  // Tells this file from any other that had or will have its name; while it is open.
+  std::string mark() const;
 
   void publish();  // rename; also makes the name durable. Repeatable
   void discard();  // removes the partial file, if it is not published. Repeatable

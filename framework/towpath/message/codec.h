@@ -2,6 +2,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -51,6 +52,8 @@ inline constexpr size_t kMaxDepth = 128;
 class Encoder {
  public:
   Encoder();
+  // What is written goes to `drain`, some 1 MiB at a time; the rest is in bytes().
+  explicit Encoder(std::function<void(std::string_view)> drain);
   Encoder(Encoder&&) noexcept;
   Encoder& operator=(Encoder&&) noexcept;
   ~Encoder();

@@ -39,9 +39,17 @@ struct Encoder::State {
       return std::exchange(bytes_, {});
     }
 
+    void drain_to(std::function<void(std::string_view)> drain) { drain_ = std::move(drain); }
+
    private:
     [[gnu::noinline]] void grow(const char* data, size_t size) {
       constexpr size_t kFirst = 240, kMost = 4096;  // what is made ahead has a cost, too
+      constexpr size_t kDrained = 1 << 20;
+      if (drain_ && used_ + size > kDrained) {
+        drain_({begin_, std::exchange(used_, 0)});
+        if (size > kDrained) return drain_({data, size});
+        if (size <= room_) return write(data, size);
+      }
       const size_t ahead = size > kMost ? 0 : std::clamp(used_, kFirst, kMost);
       if (begin_ == few_) {
         bytes_.reserve(used_ + size + ahead);
@@ -58,6 +66,7 @@ struct Encoder::State {
       room_ = bytes_.size();
     }
 
+    std::function<void(std::string_view)> drain_;
     char few_[64];
     std::string bytes_;
     char* begin_ = few_;
@@ -112,6 +121,9 @@ void encode_object(Encoder& out, const Object& value, size_t depth) {
 }  // namespace
 
 Encoder::Encoder() : state_(std::make_unique<State>()) {}
+Encoder::Encoder(std::function<void(std::string_view)> drain) : Encoder() {
+  state_->stream.drain_to(std::move(drain));
+}
 Encoder::Encoder(Encoder&&) noexcept = default;
 Encoder& Encoder::operator=(Encoder&&) noexcept = default;
 Encoder::~Encoder() = default;

@@ -31,9 +31,10 @@ struct Snapshot {
   bool in_bytes = false;         // done and total are bytes
   int64_t rejected = 0;
   uint64_t arena_used = 0, arena_peak = 0, arena_limit = 0;
+  int64_t epochs = 0, rewinds = 0;  // recorded; how often the run went back to the last of them
   std::vector<StageSnapshot> stages;
   TOWPATH_FIELDS(run, pipeline, status, seconds, done, total, in_bytes, rejected, arena_used,
-                 arena_peak, arena_limit, stages)
+                 arena_peak, arena_limit, epochs, rewinds, stages)
 };
 
 }  // namespace towpath

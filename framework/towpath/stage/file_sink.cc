@@ -9,15 +9,16 @@ namespace towpath {
 
 void FileSink::open(Services& services, std::optional<std::string_view> position) {
   uint64_t byte = 0;
+  std::string_view mark;
   if (position) {
-    const std::string text(*position);
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, byte);
-    expect(error == std::errc() && stop == end,
+    const char* const end = position->data() + position->size();
+    const auto [stop, error] = std::from_chars(position->data(), end, byte);
+    expect(error == std::errc() && stop != end && *stop == ' ',
            format("\"{}\" is no position in a file", *position));
+    mark = {stop + 1, end};
   }
   services.note_unfinished({file_.partial_path()});
-  file_.open(byte);
+  file_.open(byte, mark);
   if (byte == 0) begin(file_.buffer());
 }
 
@@ -35,10 +36,13 @@ void FileSink::write(const Batch& in, Outputs& rejects) {
   }
 }
 
-std::string FileSink::prepare(uint64_t, Outputs&) { return format("{}", file_.sync()); }
+std::string FileSink::prepare(uint64_t, Outputs&) {
+  const uint64_t byte = file_.sync();
+  return format("{} {}", byte, file_.mark());
+}
 
 // A file is visible at its end only.
-void FileSink::commit(uint64_t, Outputs&) {}
+void FileSink::commit(uint64_t) {}
 void FileSink::close() { file_.publish(); }
 void FileSink::discard() { file_.discard(); }
 

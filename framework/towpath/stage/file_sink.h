@@ -14,7 +14,7 @@ class FileSink : public Sink {
   void open(Services& services, std::optional<std::string_view> position) final;
   void write(const Batch& in, Outputs& rejects) final;
   std::string prepare(uint64_t epoch, Outputs& rejects) final;
-  void commit(uint64_t epoch, Outputs& rejects) final;
+  void commit(uint64_t epoch) final;
   void close() final;
   void discard() final;
 

@@ -125,9 +125,15 @@ class Sink {
   virtual void write(const Batch& in, Outputs& rejects) = 0;
   // Durable, not yet visible; returns the position.
   virtual std::string prepare(uint64_t epoch, Outputs& rejects) = 0;
-  virtual void commit(uint64_t epoch,
-                      Outputs& rejects) = 0;  // visible, where the sink can; repeatable
-  virtual void close() = 0;                   // end of run: rename into place; repeatable
+  // The run has recorded the position. What may refuse rows is done now, as far as it can be
+  // undone: a transaction, up to its commit. Here and in prepare() alone rows that write() took may
+  // be rejected, and the same again if it is repeated.
+  virtual void apply(uint64_t epoch, Outputs& rejects) {
+    (void)epoch;
+    (void)rejects;
+  }
+  virtual void commit(uint64_t epoch) = 0;  // visible, where the sink can; repeatable
+  virtual void close() = 0;                 // end of run: rename into place; repeatable
   virtual void discard() = 0;  // the run was stopped: removes what is not visible; repeatable
 };
 

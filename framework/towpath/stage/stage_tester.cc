@@ -391,7 +391,8 @@ struct StageTester::State {
         sink->open(services, position);
       }
       out.begin();
-      sink->commit(epoch, out);
+      sink->apply(epoch, out);
+      sink->commit(epoch);
       out.flush();
     };
     for (const Batch& batch : batches(rows, 0, way)) {

@@ -30,6 +30,10 @@ std::string show_ledger(const Snapshot& ledger) {
     for (size_t i = 1; i < row.size(); ++i) text += format("  {:>{}}", row[i], widths[i]);
     text += '\n';
   }
+  if (ledger.rewinds > 0) {
+    text += format("  went back {} time(s) to the last of {} epoch(s), or to the start\n",
+                   show_count(ledger.rewinds), show_count(ledger.epochs));
+  }
   return text;
 }
 
@@ -57,6 +61,8 @@ Object ledger_object(const Snapshot& ledger) {
   object.set("seconds", ledger.seconds);
   object.set("arena_peak", ledger.arena_peak);
   object.set("arena_limit", ledger.arena_limit);
+  object.set("epochs", ledger.epochs);
+  object.set("rewinds", ledger.rewinds);
   object.set("stages", std::move(stages));
   return object;
 }

@@ -1,8 +1,15 @@
 #include "towpath/worker/chain.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <utility>
 
+#include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/write_all.h"
+#include "towpath/memory/mapping.h"
 #include "towpath/plugin/loader.h"
 
 namespace towpath {
@@ -18,6 +25,7 @@ class Chain::Link final : public BatchConsumer {
     if (entry.make_source != nullptr) source = entry.make_source(settings);
     if (entry.make_stage != nullptr) stage_ = entry.make_stage(settings);
     stateful_ = dynamic_cast<Stateful*>(stage_.get());
+    partitions_ = step.context.partitions;
     if (entry.make_sink != nullptr) sink = entry.make_sink(settings);
   }
 
@@ -71,10 +79,12 @@ class Chain::Link final : public BatchConsumer {
   void open(Services& services, std::optional<std::string_view> token) {
     if (source) source->open(services, token);
     if (stage_) stage_->open(services);
-    if (sink) sink->open(services, std::nullopt);
+    if (sink) sink->open(services, token);
   }
 
   std::optional<int> next_port() { return stage_ ? stage_->next_port() : std::nullopt; }
+  Stateful* stateful() const { return stateful_; }
+  uint64_t partitions() const { return partitions_; }
   uint64_t state_bytes() const { return stateful_ == nullptr ? 0 : stateful_->state_bytes(); }
   bool is_last() const { return number_ + 1 == chain_.links_.size(); }
   Outputs& outputs() { return outputs_; }
@@ -88,6 +98,7 @@ class Chain::Link final : public BatchConsumer {
   const size_t number_;
   std::unique_ptr<Stage> stage_;
   Stateful* stateful_ = nullptr;  // the stage, if it keeps state
+  uint64_t partitions_ = 0;       // bit set: whose state is here
   Outputs outputs_;
   int64_t inner_row_ = 0;
 };
@@ -139,16 +150,56 @@ Source::Read Chain::read() {
 
 int Chain::wait_fd() const { return links_.front()->source->wait_fd(); }
 
+// For each step with state: its number, and each of its partitions as a number and bytes.
+void Chain::save(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!file) throw_errno(format("open({})", path));
+  // Not in memory: there may be no room for the state twice.
+  Encoder out([&](std::string_view bytes) { write_all(file.get(), bytes, path); });
+  for (size_t number = 0; number < links_.size(); ++number) {
+    const Link& link = *links_[number];
+    if (link.stateful() == nullptr) continue;
+    for (int partition = 0; partition < kPartitions; ++partition) {
+      if ((link.partitions() >> partition & 1) == 0) continue;
+      out.array(2);
+      out.unsigned_integer(number);
+      out.integer(partition);
+      link.stateful()->save(partition, out);
+    }
+  }
+  write_all(file.get(), out.bytes(), path);
+  if (::fsync(file.get()) != 0) throw_errno(format("fsync({})", path));
+}
+
+void Chain::restore(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) throw_errno(format("open({})", path));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_errno(format("fstat({})", path));
+  const Mapping bytes(file.get(), 0, static_cast<uint64_t>(status.st_size), Mapping::Access::kRead);
+  Decoder in({bytes.bytes().data(), bytes.bytes().size()});
+  while (!in.at_end()) {
+    in.array(2);
+    const uint64_t number = in.unsigned_integer();
+    const auto partition = static_cast<int>(in.integer());
+    if (number >= links_.size() || links_[number]->stateful() == nullptr)
+      throw Invalid(format("{} is of another pipeline", path));
+    links_[number]->stateful()->restore(partition, in);
+  }
+}
+
 std::string Chain::prepare(uint64_t epoch) {
   std::string position = links_.back()->sink->prepare(epoch, links_.back()->outputs());
   links_.back()->outputs().flush();
   return position;
 }
 
-void Chain::commit(uint64_t epoch) {
-  links_.back()->sink->commit(epoch, links_.back()->outputs());
+void Chain::apply(uint64_t epoch) {
+  links_.back()->sink->apply(epoch, links_.back()->outputs());
   links_.back()->outputs().flush();
 }
+
+void Chain::commit(uint64_t epoch) { links_.back()->sink->commit(epoch); }
 
 void Chain::close() {
   if (links_.back()->sink) links_.back()->sink->close();

@@ -22,6 +22,7 @@ class Chain {
   ~Chain();
   Chain(const Chain&) = delete;
 
+  // `token`: of a source, where it goes on; of a sink, where its output is cut back to.
   void open(Services& services, std::optional<std::string_view> token);
   // One batch through all steps; `rows_in` of them belong to this worker.
   void process(const Batch& in, int64_t rows_in);
@@ -29,7 +30,11 @@ class Chain {
   bool finish(int port);
   Source::Read read();
   int wait_fd() const;  // of the source
+  // What its stages keep, into a file that is on the disk then; and back, before the first batch.
+  void save(const std::string& path);
+  void restore(const std::string& path);
   std::string prepare(uint64_t epoch);
+  void apply(uint64_t epoch);
   void commit(uint64_t epoch);
   void close();
   void discard();

@@ -51,8 +51,10 @@ enum class LeaseKind : uint8_t {
   kProcess,  // one input batch
   kRead,     // a source: read one batch
   kFinish,   // an input has ended: flush
+  kSave,     // a stage with state: write it to a file
   kPrepare,  // a sink: make durable
-  kCommit,   // a sink: make visible what was prepared
+  kApply,    // a sink: carry out what was prepared, as far as it can be undone
+  kCommit,   // a sink: make it visible
 };
 constexpr LeaseKind last_of(LeaseKind) { return LeaseKind::kCommit; }
 
@@ -121,8 +123,12 @@ struct Commit {
                  want, ended, idle, done, total, next_port, busy_us, state, position)
 };
 
-enum class Pill : uint8_t { kEnd, kStop };
-constexpr Pill last_of(Pill) { return Pill::kStop; }
+enum class Pill : uint8_t {
+  kEnd,    // all is done: sinks close
+  kStop,   // the run is given up: sinks remove what is not visible
+  kLeave,  // the run may go on later: all stays as it is
+};
+constexpr Pill last_of(Pill) { return Pill::kLeave; }
 
 // ── worker → coordinator ──
 
@@ -133,7 +139,8 @@ constexpr FromWorker last_of(FromWorker) { return FromWorker::kFailed; }
 // to read again.
 struct Ready {
   int next_port = -1;
-  TOWPATH_FIELDS(next_port)
+  uint64_t state = 0;  // bytes of the state that it goes on from
+  TOWPATH_FIELDS(next_port, state)
 };
 
 // The stage threw where nothing can be retried. The run stops and shows this.

@@ -18,6 +18,7 @@
 #include "towpath/process/title.h"
 #include "towpath/worker/chain.h"
 #include "towpath/worker/committer.h"
+#include "towpath/worker/input_list.h"
 #include "towpath/worker/open_batch.h"
 #include "towpath/worker/protocol.h"
 #include "towpath/worker/unfinished.h"
@@ -35,9 +36,10 @@ struct CoordinatorGone {};  // nobody would hear what we have to say
 
 class WorkerServices final : public Services {
  public:
-  WorkerServices(std::string temp_dir, std::string identity, std::function<void()> stop_point)
-      : temp_dir_(std::move(temp_dir)),
-        identity_(std::move(identity)),
+  WorkerServices(const WorkerStart& start, std::function<void()> stop_point)
+      : temp_dir_(start.temp_dir),
+        identity_(start.identity),
+        inputs_(start.inputs),
         stop_point_(std::move(stop_point)) {}
 
   Counter& counter(std::string_view name) override { return counters_[std::string(name)].counter; }
@@ -51,6 +53,13 @@ class WorkerServices final : public Services {
   }
 
   void stop_point() override { stop_point_(); }
+
+  std::vector<FoundFile> find_inputs(const std::vector<std::string>& patterns) override {
+    if (auto known = load_input_list(inputs_)) return *known;
+    std::vector<FoundFile> found = find_files(patterns);
+    save_input_list(inputs_, found);
+    return found;
+  }
 
   void note_unfinished(const std::vector<std::string>& files) override {
     note_unfinished_files(temp_dir_, identity_, files);
@@ -69,7 +78,7 @@ class WorkerServices final : public Services {
     Counter counter;
     uint64_t taken = 0;
   };
-  const std::string temp_dir_, identity_;
+  const std::string temp_dir_, identity_, inputs_;
   const std::function<void()> stop_point_;
   std::map<std::string, Entry> counters_;
 };
@@ -80,7 +89,7 @@ class Worker final : public Committer::Link {
       : start_(std::move(start)),
         arena_(std::move(arena)),
         dealer_(start_.address, start_.identity, lifeline),
-        services_(start_.temp_dir, start_.identity, [this] { take_messages(false); }),
+        services_(start_, [this] { take_messages(false); }),
         committer_(arena_, start_.outputs, *this) {}
 
   int run() {
@@ -91,17 +100,18 @@ class Worker final : public Committer::Link {
       chain_ = std::make_unique<Chain>(start_.steps.front().context.stage, start_.steps, outputs,
                                        committer_);
       chain_->open(services_, start_.token);
+      if (start_.state) chain_->restore(*start_.state);
       tell_ready();
       loop();
     } catch (const Stopped&) {
-      chain_->discard();
+      discard();
     } catch (const std::exception& error) {
       Failed failed;
       failed.lease = lease_;
       failed.what = error.what();
       tell(FromWorker::kFailed, failed);
-      if (chain_) chain_->discard();
       await_pill();
+      discard();
       return 1;
     }
     return 0;
@@ -121,7 +131,7 @@ class Worker final : public Committer::Link {
       work_began_ += Clock::now() - began;  // waiting is not computing
     }
     while (const std::optional<std::string> message = hear(Millis{0})) handle(*message);
-    if (pill_ == Pill::kStop) throw Stopped{};
+    if (pill_ && *pill_ != Pill::kEnd) throw Stopped{};
   }
 
   void count(Commit& commit) override {
@@ -132,6 +142,10 @@ class Worker final : public Committer::Link {
   uint64_t state_bytes() override { return chain_->state_bytes(); }
 
  private:
+  void discard() {
+    if (chain_ && pill_ == Pill::kStop) chain_->discard();
+  }
+
   template <class F>
   static auto with_coordinator(F talk) {
     try {
@@ -148,6 +162,7 @@ class Worker final : public Committer::Link {
   void tell_ready() {
     Ready ready;
     ready.next_port = chain_->next_port().value_or(-1);
+    ready.state = chain_->state_bytes();
     tell(FromWorker::kReady, ready);
   }
   std::optional<std::string> hear(Millis timeout) {
@@ -190,8 +205,15 @@ class Worker final : public Committer::Link {
       case LeaseKind::kFinish:
         flush(lease.port);
         break;
+      case LeaseKind::kSave:
+        position = format("{}/{}/{}", start_.states_dir, lease.epoch, start_.state_name);
+        chain_->save(position);
+        break;
       case LeaseKind::kPrepare:
         position = chain_->prepare(lease.epoch);
+        break;
+      case LeaseKind::kApply:
+        chain_->apply(lease.epoch);
         break;
       case LeaseKind::kCommit:
         chain_->commit(lease.epoch);

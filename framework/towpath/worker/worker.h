@@ -29,9 +29,14 @@ struct WorkerStart {
   std::vector<WorkerOutput> outputs;
   std::vector<std::string>
       partition_by;  // its input's rows are partitioned here, by these columns; or empty
-  std::optional<std::string>
-      token;  // of a source that starts again: the point after its last applied read
-  TOWPATH_FIELDS(title, identity, address, temp_dir, steps, outputs, partition_by, token)
+  // Of a source that starts again: the point after its last applied read; of a sink: its position.
+  std::optional<std::string> token;
+  std::optional<std::string> state;  // the file that a stage with state goes on from
+  std::string states_dir;            // what it saves is <this>/<epoch>/<name>
+  std::string state_name;
+  std::string inputs;  // the file that lists what a source reads
+  TOWPATH_FIELDS(title, identity, address, temp_dir, steps, outputs, partition_by, token, state,
+                 states_dir, state_name, inputs)
 };
 
 // The loop in a stage's process: lease, run, commit, until the pill. Ends with exit code 0 after

@@ -175,6 +175,11 @@ struct Running {
   Outputs rejects{"db", {}, 4096, nothing};
   std::unique_ptr<Write> sink;
 
+  void commit(uint64_t epoch) {
+    sink->apply(epoch, rejects);
+    sink->commit(epoch);
+  }
+
   explicit Running(const Folder& folder, const char* mode = "replace",
                    const char* table = "daily") {
     Settings::Context context;
@@ -221,12 +226,12 @@ TEST_CASE(
   {
     Running running(folder);
     running.open(position);
-    running.sink->commit(1, running.rejects);
+    running.commit(1);
     running.write();  // of the second epoch
   }
   Running running(folder);
   running.open(position);  // the coordinator did not hear of the commit
-  running.sink->commit(1, running.rejects);
+  running.commit(1);
   running.sink->close();
   running.sink->close();
   REQUIRE(query(folder.database(), kDaily, 5) == kExpected);
@@ -238,6 +243,7 @@ TEST_CASE("sqlite.write: a database that it made goes when the run is stopped") 
   running.open();
   running.write();
   running.sink->prepare(1, running.rejects);
+  running.sink->apply(1, running.rejects);
   REQUIRE(fs::exists(folder.database()));
   running.sink->discard();
   REQUIRE(folder.files() == 0);
@@ -251,7 +257,7 @@ TEST_CASE("sqlite.write: what is prepared again before its commit goes in whole 
     running.write();
     running.sink->prepare(1, running.rejects);
   }
-  running.sink->commit(1, running.rejects);
+  running.commit(1);
   running.sink->close();
   REQUIRE(query(folder.database(), "SELECT count(*) FROM daily", 1) ==
           std::to_string(2 * kRows.size()) + "\n");
@@ -266,7 +272,7 @@ TEST_CASE("sqlite.write: two tables of one database are both prepared and both c
     each->write();
   }
   for (Running* each : {&first, &second}) each->sink->prepare(1, each->rejects);
-  for (Running* each : {&first, &second}) each->sink->commit(1, each->rejects);
+  for (Running* each : {&first, &second}) each->commit(1);
   for (Running* each : {&first, &second}) each->sink->close();
   REQUIRE(query(folder.database(), "SELECT name FROM sqlite_master ORDER BY name", 1) ==
           "daily\nweekly\n");
