@@ -11,8 +11,9 @@ void FileSink::open(Services& services, std::optional<std::string_view> position
   uint64_t byte = 0;
   std::string_view mark;
   if (position) {
-    const char* const end = position->data() + position->size();
-    const auto [stop, error] = std::from_chars(position->data(), end, byte);
+    const char* const first = position->data();
+    const char* const end = first + position->size();
+    const auto [stop, error] = std::from_chars(first, end, byte);
     expect(error == std::errc() && stop != end && *stop == ' ',
            format("\"{}\" is no position in a file", *position));
     mark = {stop + 1, end};
