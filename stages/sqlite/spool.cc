@@ -13,6 +13,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/file_lock.h"
 #include "towpath/base/format.h"
+#include "towpath/base/read_all.h"
 
 namespace towpath::sqlite {
 namespace {
@@ -23,18 +24,6 @@ struct Frame {
   uint64_t size;
   uint64_t head_at;
 };
-
-void read_all(int fd, void* into, size_t size, uint64_t at, const std::string& path) {
-  for (char* to = static_cast<char*>(into); size > 0;) {
-    const ssize_t got = ::pread(fd, to, size, static_cast<off_t>(at));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw_errno(format("pread({})", path));
-    if (got == 0) throw Invalid(format("{} ends within a batch", path));
-    to += got;
-    at += static_cast<uint64_t>(got);
-    size -= static_cast<size_t>(got);
-  }
-}
 
 void write_all(int fd, std::string_view bytes, uint64_t at, const std::string& path) {
   while (!bytes.empty()) {

@@ -603,10 +603,6 @@ class Coordinator {
   int deaths_since_epoch_ = 0, kills_since_epoch_ = 0;  // of stages with state, and of sinks
 };
 
-}  // namespace
-
-namespace {
-
 void make_sure_of_descriptors_for(const Plan& plan) {
   int workers = 0;
   for (const PlanStage& stage : plan.stages) workers += stage.workers;

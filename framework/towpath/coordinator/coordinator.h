@@ -30,13 +30,13 @@ struct RunResult {
 
 // Runs the plan to its end: starts the workers, leases, watches, stops. Returns when every process
 // of the run has ended. Faults of the run are in the result; throws only when it could not begin
-// (SystemError, Invalid). Processes  call it in a process without threads of its own, so that
-// `fork` can start workers.
+// (SystemError, Invalid). Call it in a process without threads of its own, so that `fork`
+// can start workers.
+RunResult run_plan(const Plan& plan, const RunOptions& options);
+
 // Goes on with a run from its last epoch: after an interrupt, a fault, or the death of its
 // coordinator. Throws Invalid for one that goes on, is done, has recorded no epoch, or whose YAML,
 // inputs or plugins have changed since.
 RunResult resume_run(const std::string& folder, const RunOptions& options);
-
-RunResult run_plan(const Plan& plan, const RunOptions& options);
 
 }  // namespace towpath

@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <span>
 #include <utility>
@@ -13,6 +11,7 @@
 
 #include "towpath/base/error.h"
 #include "towpath/base/format.h"
+#include "towpath/base/read_all.h"
 #include "towpath/base/write_all.h"
 
 namespace towpath {
@@ -58,14 +57,7 @@ void load_images(EpochRecord& record, const std::string& path) {
     if (!fd) throw_errno(format("open({})", path));
     std::string& image = held.batch.image;
     image.resize(held.batch.size);
-    for (size_t have = 0; have < image.size();) {
-      const ssize_t got = ::pread(fd.get(), image.data() + have, image.size() - have,
-                                  static_cast<off_t>(held.at + have));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw_errno(format("pread({})", path));
-      if (got == 0) throw Invalid(format("{} ends within a batch", path));
-      have += static_cast<size_t>(got);
-    }
+    read_all(fd.get(), image.data(), image.size(), held.at, path);
   };
   for (EpochRecord::EdgeAt& edge : record.edges) {
     for (EpochRecord::Held& held : edge.held) load(held);

@@ -28,9 +28,8 @@
 //            states grow, the arena's limit and the edges' shares shrink, down to what edges can't
 //            do without; states that need more than the rest end the run.
 // Epochs     a cut is a place in the order, for each source its own. Stages with state and sinks
-// take
-//            nothing behind it until they have saved; the others go on. When all that lies before
-//            it is done, saved and recorded, the sinks make it visible.
+//            take nothing behind it until they have saved; the others go on. When all that lies
+//            before it is done, saved and recorded, the sinks make it visible.
 // Death      what a dead worker held is leased again before anything else, first to last, to a
 //            worker that holds nothing; outputs of its parts that were applied stand, and are
 //            skipped.
